@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open file descriptions. A guest descriptor (fs/fdtable.h) points at one of these; dup shares it.
+ *
+ * Host descriptors behind a pollable file are non-blocking *on the host*, always, and the guest's
+ * O_NONBLOCK is only a bit in @flags: an operation that would block returns -EAGAIN, and the
+ * system-call layer decides between returning that and waiting. Descriptors that are shared with
+ * the outside world (inherited stdio) are reopened or used with per-call flags instead, never
+ * switched to O_NONBLOCK: that would change them for others.
+ *
+ * Offsets are ours (@pos, pread/pwrite underneath), so that a fork has its own.
+ */
+#ifndef TK_FS_FILE_H
+#define TK_FS_FILE_H
+
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "base/types.h"
+
+struct tk_mm;
+struct tk_file;
+struct tk_backing;
+
+/*
+ * All return a count or 0, or -errno; a NULL operation means the errno given. The iovecs may be
+ * guest memory or the VMM's own.
+ */
+struct tk_file_ops {
+	const char *kind; /* "regular", "pipe", ...: for --trace and reports */
+
+	/* @pos: where; NULL for streams. Neither advances @file->pos. NULL operation: -EINVAL */
+	ssize_t (*readv)(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos);
+	ssize_t (*writev)(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos);
+	/* New absolute offset; may set file->pos. NULL: -ESPIPE */
+	s64 (*seek)(struct tk_file *file, s64 offset, int whence);
+	/* NULL: fstat of the host descriptor */
+	int (*stat)(struct tk_file *file, struct stat *st);
+	/* Linux getdents64 records into the VMM's buffer @buf; bytes, 0 at the end. NULL: -ENOTDIR */
+	ssize_t (*getdents)(struct tk_file *file, void *buf, size_t size);
+	/* @arg as the guest passed it; guest memory through mm/access.h. NULL: -ENOTTY */
+	long (*ioctl)(struct tk_file *file, struct tk_mm *mm, unsigned int cmd, u64 arg);
+	/* fcntl(F_SETFL) changed file->flags; NULL: nothing to do */
+	int (*set_flags)(struct tk_file *file, int flags);
+	/* What a mapping keeps. NULL: -ENODEV */
+	struct tk_backing *(*backing)(struct tk_file *file);
+	/* POLL* events ready now, for files with hostfd < 0. NULL: always POLLIN | POLLOUT */
+	short (*ready)(struct tk_file *file);
+	/* The last reference went: free what is private. @hostfd is closed by the caller. */
+	void (*release)(struct tk_file *file);
+};
+
+struct tk_file {
+	const struct tk_file_ops *ops;
+	unsigned int refs;
+	int hostfd;    /* owned; -1 if there is none */
+	int flags;     /* O_ACCMODE | O_APPEND | O_NONBLOCK | O_PATH | ..., as F_GETFL shows them */
+	bool seekable; /* @pos means something */
+	bool pollable; /* may return -EAGAIN; hostfd can be waited for */
+	bool writable; /* the policy lets a directory's content be changed through it */
+	s64 pos;
+	char *path; /* guest path at open, or "pipe:[7]", "socket:[8]": what /proc/self/fd shows */
+};
+
+/*
+ * Initialise the common part of an object that embeds struct tk_file as its first member.
+ * Takes ownership of @hostfd; copies @path (may be NULL). refs = 1.
+ */
+void tk_file_init(struct tk_file *file, const struct tk_file_ops *ops, int hostfd, int flags,
+		  const char *path);
+struct tk_file *tk_file_get(struct tk_file *file);
+void tk_file_put(struct tk_file *file); /* frees the object (with free()) when refs reach 0 */
+
+static inline bool tk_file_may_read(const struct tk_file *file)
+{
+	return (file->flags & 3) != 1 && !(file->flags & 010000000 /* O_PATH */);
+}
+
+static inline bool tk_file_may_write(const struct tk_file *file)
+{
+	return (file->flags & 3) != 0 && !(file->flags & 010000000 /* O_PATH */);
+}
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* /dev/kvm: opening it, what it can do, and which flavour it is. */
+#ifndef TK_KVM_KVM_H
+#define TK_KVM_KVM_H
+
+#include "base/error.h"
+#include "base/types.h"
+
+struct kvm_cpuid2;
+
+/* How CPL 3 enters the VMM; found by running three instructions, never by module names. */
+enum tk_flavour {
+	TK_FLAVOUR_HARDWARE, /* VMX or SVM: SYSCALL reaches CPL 0 */
+	TK_FLAVOUR_PVM,	     /* SYSCALL stays at CPL 3 */
+};
+
+struct tk_kvm {
+	int fd;
+	enum tk_flavour flavour;
+	size_t run_size;	  /* bytes of struct kvm_run to map */
+	struct kvm_cpuid2 *cpuid; /* given to every vCPU */
+	u64 xcr0;		  /* extended states enabled in guests */
+	size_t xsave_size;	  /* bytes of KVM_GET_XSAVE(2) */
+	bool xsave2;
+	bool readonly_slots;
+	bool memory_fault_info; /* KVM_RUN's EFAULT says which page (Linux 6.8) */
+	unsigned int ring_max_bytes; /* dirty ring, 0 = none */
+	unsigned int max_vcpus, max_slots;
+};
+
+/*
+ * Open /dev/kvm, check what is needed, probe the flavour. On failure *@kvm is not to be closed.
+ *   -ENOENT, -EACCES, -ENODEV  /dev/kvm missing, not permitted, no KVM behind it
+ *   -EOPNOTSUPP                a needed capability is missing (named in the message)
+ */
+int tk_kvm_open(struct tk_kvm *kvm, struct tkvm_error *err) TK_MUST_CHECK;
+void tk_kvm_close(struct tk_kvm *kvm);
+
+const char *tk_flavour_name(enum tk_flavour flavour);
+
+#endif
