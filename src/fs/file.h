@@ -29,7 +29,12 @@ struct tk_backing;
 struct tk_file_ops {
 	const char *kind; /* "regular", "pipe", ...: for --trace and reports */
 
-	/* @pos: where; NULL for streams. Neither advances @file->pos. NULL operation: -EINVAL */
+	/*
+	 * @pos: where; NULL for streams. Neither advances @file->pos; the caller does, by what is
+	 * returned. @pos == &file->pos tells a sequential operation (read, not pread): what O_APPEND
+	 * and shared host offsets need to know; they may set file->pos to where it began.
+	 * NULL operation: -EINVAL
+	 */
 	ssize_t (*readv)(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos);
 	ssize_t (*writev)(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos);
 	/* New absolute offset; may set file->pos. NULL: -ESPIPE */
@@ -69,6 +74,9 @@ struct tk_file {
 void tk_file_init(struct tk_file *file, const struct tk_file_ops *ops, int hostfd, int flags,
 		  const char *path);
 struct tk_file *tk_file_get(struct tk_file *file);
+
+/* fstat(2) of any kind: ops->stat, or the host descriptor's. */
+int tk_file_stat(struct tk_file *file, struct stat *st) TK_MUST_CHECK;
 void tk_file_put(struct tk_file *file); /* frees the object (with free()) when refs reach 0 */
 
 static inline bool tk_file_may_read(const struct tk_file *file)

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of an open file description: made once by its kind, shared by reference count (dup,
+ * mappings in progress), and gone with the last reference. Owns the host descriptor and the path;
+ * everything else belongs to the kind (struct tk_file_ops).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "fs/file.h"
+
+void tk_file_init(struct tk_file *file, const struct tk_file_ops *ops, int hostfd, int flags,
+		  const char *path)
+{
+	file->ops = ops;
+	file->refs = 1;
+	file->hostfd = hostfd;
+	file->flags = flags;
+	file->seekable = file->pollable = file->writable = false;
+	file->pos = 0;
+	file->path = path ? strdup(path) : NULL;
+}
+
+struct tk_file *tk_file_get(struct tk_file *file)
+{
+	tk_assert(file->refs > 0 && file->refs < UINT32_MAX);
+	file->refs++;
+	return file;
+}
+
+void tk_file_put(struct tk_file *file)
+{
+	tk_assert(file->refs > 0);
+	if (--file->refs > 0)
+		return;
+	if (file->ops->release)
+		file->ops->release(file);
+	if (file->hostfd >= 0)
+		close(file->hostfd);
+	free(file->path);
+	free(file);
+}
+
+int tk_file_stat(struct tk_file *file, struct stat *st)
+{
+	if (file->ops->stat)
+		return file->ops->stat(file, st);
+	if (file->hostfd < 0)
+		return -EBADF;
+	return fstat(file->hostfd, st) ? -errno : 0;
+}
