@@ -15,4 +15,7 @@ struct tk_uregs {
 	u64 rip, rflags;
 };
 
+/* The two segment bases that 64-bit programs have. */
+enum tk_segbase { TK_FS_BASE, TK_GS_BASE };
+
 #endif

@@ -50,8 +50,6 @@ enum tk_slot_flags {
 	TK_SLOT_LOG = 2,      /* writes go to the dirty ring */
 };
 
-enum tk_segbase { TK_FS_BASE, TK_GS_BASE };
-
 struct tk_vm;
 struct tk_vcpu;
 

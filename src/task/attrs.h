@@ -10,7 +10,7 @@
 #include "base/types.h"
 
 /* What /proc/sys/kernel/ngroups_max tells guests. */
-#define TK_NGROUPS_MAX 256
+#define TK_NGROUPS_MAX 256u
 
 /* Belongs to struct tk_cred. Made from the VMM's own identity at first use (sys/identity.c). */
 struct tk_privileges {
