@@ -21,14 +21,18 @@
 #include "fs/path.h"
 #include "mm/access.h"
 #include "policy/policy.h"
+#include "task/attrs.h"
 #include "task/signal.h"
 
 /* The process id that every guest sees as its own; thread ids count up from it. */
 #define TK_GUEST_PID 2
 
 /* What a handler returns instead of a result. */
-#define TK_BLOCKED   LONG_MIN	     /* task->wait says for what */
-#define TK_NO_RESULT (LONG_MIN + 1)  /* registers were set by the handler: leave RAX alone */
+#define TK_BLOCKED   LONG_MIN	    /* task->wait says for what */
+#define TK_NO_RESULT (LONG_MIN + 1) /* registers were set by the handler: leave RAX alone */
+
+struct tk_task;
+struct tk_proc;
 
 enum tk_task_state { TK_TASK_RUNNABLE, TK_TASK_BLOCKED, TK_TASK_DEAD };
 
@@ -43,12 +47,14 @@ struct tk_wait {
 	struct pollfd *fds; /* host descriptors, any of which ends the wait; inline_fds or malloc */
 	unsigned int nfds;
 	struct pollfd inline_fds[4];
-	s64 deadline;	 /* CLOCK_MONOTONIC ns, TK_FOREVER */
-	bool begun;	 /* the call was entered before: this is a restart, deadline is fixed */
-	bool woken;	 /* tk_task_wake() ended the wait (futex, signal) */
+	s64 deadline; /* CLOCK_MONOTONIC ns, TK_FOREVER */
+	bool begun;   /* the call was entered before: this is a restart, deadline is fixed */
+	bool woken;   /* tk_task_wake() ended the wait (futex, signal) */
 	enum tk_restart restart;
-	u64 progress;	 /* handler's own: bytes done so far, phase, ... 0 at first entry */
-	void *priv;	 /* handler's own: freed with free() when the call ends */
+	u64 progress; /* handler's own: bytes done so far, phase, ... 0 at first entry */
+	void *priv;   /* handler's own: freed with free() when the call ends */
+	/* Handler's own: called first when the call ends, however it ends (leave a queue, ...). */
+	void (*cancel)(struct tk_task *task);
 };
 
 /* Access to the vCPU behind a task; fakes stand in for it in tests. */
@@ -60,8 +66,6 @@ struct tk_cpu_ops {
 	/* The next return to the program must load every register (rt_sigreturn, signals). */
 	void (*resume_full)(void *cpu);
 };
-
-struct tk_proc;
 
 struct tk_task {
 	struct tk_proc *proc;
@@ -77,12 +81,29 @@ struct tk_task {
 	u64 nr;
 	u64 args[6];
 	struct tk_wait wait;
+	bool in_call;	 /* it has no result yet: it is entered again instead of the program */
+	int interrupted; /* TK_ERESTART* that it ended with; signal delivery decides, 0: none */
+	struct tk_task_fault {
+		bool pending;
+		struct tk_siginfo info;
+	} fault;
+	struct tk_trap { /* of the last fault, as later signal frames show it too */
+		u64 trapno, err, cr2;
+	} trap;
+	struct tk_futex_wait {
+		struct tk_list link; /* in proc->futexes while queued */
+		struct tk_futex_key key;
+		u32 bitset;
+		bool queued;
+	} futex;
 
 	char comm[16];
 	gva_t clear_child_tid;
 	gva_t robust_list;
 	struct tk_task_signals sig;
-	s64 cpu_ns; /* time spent in the guest and on its behalf */
+	s64 cpu_ns; /* time spent in the guest and on its behalf, see tk_proc_account() */
+	int exit_status;
+	struct tk_task_attrs attrs;
 };
 
 /* Identity and limits that programs ask for; set when the machine is made. */
@@ -104,15 +125,29 @@ struct tk_proc {
 	unsigned int n_tasks, max_tasks;
 	int next_tid;
 	struct tk_proc_signals sig;
+	struct tk_list futexes; /* waiting tasks, oldest first */
+	struct tk_list timers;	/* struct tk_timer (task/timer.h) */
+	struct tk_itimer {
+		s64 expiry, interval; /* on the timer's own clock; expiry 0: disarmed */
+	} itimers[3];
+	int next_timer_id;
+	unsigned int n_timers;
+	struct tk_task *current; /* the one whose CPU time is running, NULL between runs */
+	s64 cpu_mark;		 /* the host thread's CPU clock when @current was accounted */
+	s64 dead_cpu_ns;	 /* of tasks that are gone */
+	u64 xcr0;		 /* extended states that guests have */
+	size_t xstate_size;	 /* bytes of an XSAVE image with these, standard format */
 
-	char *exe;	    /* guest path of the program */
+	char *exe;			/* guest path of the program */
 	struct tk_buf argv, envp, auxv; /* as put on the stack: /proc/self/{cmdline,environ,auxv} */
-	s64 start_ns;	    /* CLOCK_MONOTONIC at boot */
-	u64 total_memory;   /* what /proc/meminfo and sysinfo call MemTotal */
+	s64 start_ns;			/* CLOCK_MONOTONIC at boot */
+	u64 total_memory;		/* what /proc/meminfo and sysinfo call MemTotal */
 	char hostname[65];
+	struct tk_proc_attrs attrs;
 
 	/* outcome */
 	bool exiting;
+	bool stopped;	 /* SIGSTOP and its kin, until SIGCONT */
 	int exit_status; /* exit_group(status & 0xff) */
 	int term_signal; /* fatal signal, 0 if none */
 	int limit_hit;	 /* enum tk_limit (machine/run.h), 0 if none */
@@ -123,6 +158,39 @@ struct tk_proc {
 		u64 exits, faults, unknown_calls;
 	} stats;
 	void *machine; /* struct tk_machine, for the layer above */
+	const struct tk_proc_ops *ops;
 };
+
+/* What only the layer above can do; NULL in tests that do not need it. */
+struct tk_proc_ops {
+	/*
+	 * Give @child a vCPU of its own that starts with @parent's registers and FPU state, with
+	 * child->regs valid at once for changes. 0, -EAGAIN, -ENOMEM.
+	 */
+	int (*cpu_clone)(struct tk_task *child, struct tk_task *parent, u64 fs_base);
+	void (*cpu_destroy)(struct tk_task *task);
+};
+
+/* Fill *@proc with the state of a process that has no task yet. */
+void tk_proc_init(struct tk_proc *proc);
+/* Frees tasks (with their vCPUs), timers, queued signals and strings; not mm, files, ns. */
+void tk_proc_destroy(struct tk_proc *proc);
+
+/* A new task of @proc with the next thread id; NULL: out of memory or of max_tasks. */
+struct tk_task *tk_task_new(struct tk_proc *proc);
+/* Take the task out of the process and free it. It must not be proc->current. */
+void tk_task_free(struct tk_task *task);
+struct tk_task *tk_task_by_tid(struct tk_proc *proc, int tid); /* alive, or NULL */
+
+/* End the process: exit_group(@status), or killed by @signo if that is not 0. First one wins. */
+void tk_proc_exit(struct tk_proc *proc, int status, int signo);
+
+/*
+ * CPU time is that of the host thread, charged to proc->current. Bring its cpu_ns up to date
+ * and make @next current (NULL: stop the clock). To read: tk_proc_account(p, p->current).
+ */
+void tk_proc_account(struct tk_proc *proc, struct tk_task *next);
+s64 tk_proc_cpu_ns(struct tk_proc *proc);
+s64 tk_task_cpu_ns(struct tk_task *task);
 
 #endif

@@ -8,11 +8,25 @@
  *	return tk_block_fd(task, file->hostfd, POLLIN, TK_FOREVER);
  *
  * The handler runs again, from its start, when the wait is over.
+ *
+ * If a signal is to be handled, tk_block*() does not block but returns -EINTR or one of the
+ * TK_ERESTART* codes, chosen by tk_block_restart(). A handler passes that on, unless it has
+ * something better to return (bytes done so far) or to clean up:
+ *
+ *	rc = tk_block_fd(...);
+ *	return rc != TK_BLOCKED && done ? done : rc;
  */
 #ifndef TK_TASK_WAIT_H
 #define TK_TASK_WAIT_H
 
 #include "task/task.h"
+
+/*
+ * Results (negated) that never reach the program: signal delivery turns them into -EINTR or into
+ * a restart of the call, as the kernel does with its codes of the same numbers.
+ */
+#define TK_ERESTARTSYS	  512
+#define TK_ERESTARTNOHAND 514
 
 /*
  * The deadline of this call, @rel_ns from its *first* entry (negative or TK_FOREVER: never).
@@ -23,7 +37,8 @@ s64 tk_deadline(struct tk_task *task, s64 rel_ns);
 /* True if this is a restart and the deadline has passed: return the call's "timed out" value. */
 bool tk_timed_out(const struct tk_task *task);
 
-/* Each returns TK_BLOCKED, or -ENOMEM. @deadline: CLOCK_MONOTONIC ns or TK_FOREVER. */
+/* Each returns TK_BLOCKED, -ENOMEM, or what a signal makes of it. @deadline: CLOCK_MONOTONIC ns or
+ * TK_FOREVER. */
 long tk_block_fd(struct tk_task *task, int hostfd, short events, s64 deadline);
 long tk_block_fds(struct tk_task *task, const struct pollfd *fds, unsigned int n, s64 deadline);
 /* Wait for tk_task_wake() only (futex, sigsuspend, pause). */

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Life and death of a process and its tasks, and the CPU clock. The process object does not own
+ * its address space, descriptors and namespace: the machine makes and destroys those.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "task/task.h"
+#include "task/timer.h"
+#include "task/wait.h"
+
+void tk_proc_init(struct tk_proc *proc)
+{
+	memset(proc, 0, sizeof(*proc));
+	tk_list_init(&proc->tasks);
+	tk_list_init(&proc->futexes);
+	tk_list_init(&proc->timers);
+	tk_proc_signals_init(&proc->sig);
+	proc->next_tid = TK_GUEST_PID;
+	proc->next_timer_id = 0;
+	proc->max_tasks = 1;
+	proc->trace_fd = -1;
+}
+
+void tk_proc_destroy(struct tk_proc *proc)
+{
+	struct tk_task *task, *tmp;
+
+	proc->current = NULL;
+	tk_list_for_each_safe (task, tmp, &proc->tasks, link)
+		tk_task_free(task);
+	tk_timers_clear(proc);
+	tk_sigqueue_flush(&proc->sig.shared);
+	tk_buf_free(&proc->argv);
+	tk_buf_free(&proc->envp);
+	tk_buf_free(&proc->auxv);
+	free(proc->exe);
+	free(proc->stats.calls);
+	proc->exe = NULL;
+	proc->stats.calls = NULL;
+}
+
+struct tk_task *tk_task_new(struct tk_proc *proc)
+{
+	struct tk_task *task;
+
+	if (proc->n_tasks >= proc->max_tasks)
+		return NULL;
+	task = calloc(1, sizeof(*task));
+	if (!task)
+		return NULL;
+	task->proc = proc;
+	task->tid = proc->next_tid++;
+	task->state = TK_TASK_RUNNABLE;
+	task->wait.deadline = TK_FOREVER;
+	tk_task_signals_init(&task->sig);
+	tk_list_init(&task->futex.link);
+	tk_list_add_tail(&proc->tasks, &task->link);
+	proc->n_tasks++;
+	if (!proc->leader)
+		proc->leader = task;
+	return task;
+}
+
+void tk_task_free(struct tk_task *task)
+{
+	struct tk_proc *proc = task->proc;
+
+	tk_assert(proc->current != task);
+	tk_wait_end(task);
+	tk_sigqueue_flush(&task->sig.own);
+	tk_list_del(&task->link);
+	proc->n_tasks--;
+	proc->dead_cpu_ns += task->cpu_ns;
+	if (proc->leader == task)
+		proc->leader = NULL;
+	if (proc->ops && proc->ops->cpu_destroy)
+		proc->ops->cpu_destroy(task);
+	free(task);
+}
+
+struct tk_task *tk_task_by_tid(struct tk_proc *proc, int tid)
+{
+	struct tk_task *task;
+
+	tk_list_for_each (task, &proc->tasks, link) {
+		if (task->tid == tid && task->state != TK_TASK_DEAD)
+			return task;
+	}
+	return NULL;
+}
+
+void tk_proc_exit(struct tk_proc *proc, int status, int signo)
+{
+	if (proc->exiting)
+		return;
+	proc->exiting = true;
+	proc->exit_status = status & 0xff;
+	proc->term_signal = signo;
+}
+
+void tk_proc_account(struct tk_proc *proc, struct tk_task *next)
+{
+	s64 now = tk_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	if (proc->current)
+		proc->current->cpu_ns += now - proc->cpu_mark;
+	proc->cpu_mark = now;
+	proc->current = next;
+}
+
+s64 tk_proc_cpu_ns(struct tk_proc *proc)
+{
+	struct tk_task *task;
+	s64 sum = proc->dead_cpu_ns;
+
+	tk_proc_account(proc, proc->current);
+	tk_list_for_each (task, &proc->tasks, link)
+		sum += task->cpu_ns;
+	return sum;
+}
+
+s64 tk_task_cpu_ns(struct tk_task *task)
+{
+	tk_proc_account(task->proc, task->proc->current);
+	return task->cpu_ns;
+}
