@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "fs/epoll.h"
 #include "fs/file.h"
 
 void tk_file_init(struct tk_file *file, const struct tk_file_ops *ops, int hostfd, int flags,
@@ -21,6 +22,7 @@ void tk_file_init(struct tk_file *file, const struct tk_file_ops *ops, int hostf
 	file->flags = flags;
 	file->seekable = file->pollable = file->writable = false;
 	file->pos = 0;
+	file->watches = NULL;
 	file->path = path ? strdup(path) : NULL;
 }
 
@@ -36,6 +38,7 @@ void tk_file_put(struct tk_file *file)
 	tk_assert(file->refs > 0);
 	if (--file->refs > 0)
 		return;
+	tk_epoll_forget(file);
 	if (file->ops->release)
 		file->ops->release(file);
 	if (file->hostfd >= 0)

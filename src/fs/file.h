@@ -21,6 +21,7 @@
 struct tk_mm;
 struct tk_file;
 struct tk_backing;
+struct tk_epoll_item;
 
 /*
  * All return a count or 0, or -errno; a NULL operation means the errno given. The iovecs may be
@@ -64,6 +65,7 @@ struct tk_file {
 	bool pollable; /* may return -EAGAIN; hostfd can be waited for */
 	bool writable; /* the policy lets a directory's content be changed through it */
 	s64 pos;
+	struct tk_epoll_item *watches; /* registrations in epoll objects (fs/epoll.h) */
 	char *path; /* guest path at open, or "pipe:[7]", "socket:[8]": what /proc/self/fd shows */
 };
 

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * epoll, host-backed. Readiness, edges, one-shot and exclusive wake-ups are the host epoll's; the
+ * interest list is kept here as well, because
+ *  - the host would key registrations by host file, which may outlive the guest's (descriptors in
+ *    flight, other machines), so they are removed by hand when the guest's open file ends;
+ *  - copies of a machine rebuild their epoll objects from it.
+ * Invariant: every item is registered in the host's epoll with its own address as data, and is
+ * deleted there before it is freed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fs/anon.h"
+#include "fs/epoll.h"
+
+static struct tk_epoll_item *find(struct tk_epoll *epoll, u32 fd, struct tk_file *file)
+{
+	struct tk_epoll_item *item;
+
+	for (item = file->watches; item; item = item->next)
+		if (item->epoll == epoll && item->fd == fd)
+			return item;
+	return NULL;
+}
+
+static bool watched_by(struct tk_epoll *epoll, struct tk_file *file)
+{
+	struct tk_epoll_item *item;
+
+	for (item = file->watches; item; item = item->next)
+		if (item->epoll == epoll)
+			return true;
+	return false;
+}
+
+static int host_ctl(struct tk_epoll *epoll, int op, int hostfd, struct tk_epoll_item *item,
+		    u32 events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = item};
+
+	return epoll_ctl(epoll->file.hostfd, op, hostfd, &event) ? -errno : 0;
+}
+
+/* Unlink from everything and free. The host registration goes first. */
+static void item_free(struct tk_epoll_item *item)
+{
+	struct tk_epoll_item **at = &item->file->watches;
+
+	host_ctl(item->epoll, EPOLL_CTL_DEL, item->hostfd, NULL, 0);
+	if (item->own_host)
+		close(item->hostfd);
+	while (*at != item)
+		at = &(*at)->next;
+	*at = item->next;
+	tk_list_del(&item->link);
+	item->epoll->n_items--;
+	free(item);
+}
+
+void tk_epoll_forget(struct tk_file *file)
+{
+	while (file->watches)
+		item_free(file->watches);
+}
+
+static void epoll_release(struct tk_file *file)
+{
+	struct tk_epoll *epoll = tk_epoll_of(file);
+	struct tk_epoll_item *item, *tmp;
+
+	tk_list_for_each_safe (item, tmp, &epoll->items, link)
+		item_free(item);
+}
+
+static const struct tk_file_ops epoll_ops = {
+	.kind = "epoll",
+	.seek = tk_anon_seek,
+	.release = epoll_release,
+};
+
+int tk_epoll_new(struct tk_file **ret)
+{
+	struct tk_epoll *epoll;
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	epoll = tk_anon_new(sizeof(*epoll), &epoll_ops, fd, O_RDWR, "anon_inode:[eventpoll]");
+	if (!epoll)
+		return -ENOMEM;
+	tk_list_init(&epoll->items);
+	*ret = &epoll->file;
+	return 0;
+}
+
+struct tk_epoll *tk_epoll_of(struct tk_file *file)
+{
+	return file->ops == &epoll_ops ? tk_container_of(file, struct tk_epoll, file) : NULL;
+}
+
+/* The host keys by (file, descriptor): a second registration of one file needs a descriptor. */
+static int item_host(struct tk_epoll *epoll, struct tk_epoll_item *item)
+{
+	item->hostfd = item->file->hostfd;
+	if (!watched_by(epoll, item->file))
+		return 0;
+	item->hostfd = fcntl(item->file->hostfd, F_DUPFD_CLOEXEC, 0);
+	item->own_host = true;
+	/* The host's own table is full: that is not something a guest can know. */
+	return item->hostfd < 0 ? -ENOMEM : 0;
+}
+
+static int ctl_add(struct tk_epoll *epoll, u32 fd, struct tk_file *target,
+		   const struct epoll_event *event)
+{
+	struct tk_epoll_item *item = calloc(1, sizeof(*item));
+	int rc;
+
+	if (!item)
+		return -ENOMEM;
+	*item = (struct tk_epoll_item){.epoll = epoll, .file = target, .fd = fd};
+	item->events = event->events & ~(u32)EPOLLWAKEUP;
+	item->data = event->data.u64;
+	rc = item_host(epoll, item);
+	if (!rc)
+		rc = host_ctl(epoll, EPOLL_CTL_ADD, item->hostfd, item, item->events);
+	if (rc) {
+		if (item->own_host && item->hostfd >= 0)
+			close(item->hostfd);
+		free(item);
+		return rc;
+	}
+	item->next = target->watches;
+	target->watches = item;
+	tk_list_add_tail(&epoll->items, &item->link);
+	epoll->n_items++;
+	return 0;
+}
+
+static int ctl_mod(struct tk_epoll_item *item, const struct epoll_event *event)
+{
+	u32 events = event->events & ~(u32)EPOLLWAKEUP;
+	int rc = host_ctl(item->epoll, EPOLL_CTL_MOD, item->hostfd, item, events);
+
+	if (rc)
+		return rc;
+	item->events = events;
+	item->data = event->data.u64;
+	item->spent = false;
+	return 0;
+}
+
+/*
+ * @target is not registered, or @op is unknown: the host's answer is the right one, and its
+ * order of checks (EPERM before ENOENT, say). It must not find a registration, though.
+ */
+static int ctl_refuse(struct tk_epoll *epoll, int op, struct tk_file *target)
+{
+	int rc;
+
+	if (watched_by(epoll, target))
+		return op == EPOLL_CTL_DEL || op == EPOLL_CTL_MOD ? -ENOENT : -EINVAL;
+	rc = host_ctl(epoll, op, target->hostfd, NULL, 0);
+	return rc ? rc : -EINVAL;
+}
+
+/* EPOLLWAKEUP is dropped without a word, as for a process without CAP_BLOCK_SUSPEND. */
+int tk_epoll_ctl(struct tk_epoll *epoll, int op, u32 fd, struct tk_file *target,
+		 const struct epoll_event *event)
+{
+	struct tk_epoll_item *item;
+
+	if (target == &epoll->file)
+		return -EINVAL;
+	if (target->hostfd < 0)
+		return -EPERM;
+	item = find(epoll, fd, target);
+	if (op == EPOLL_CTL_ADD)
+		return item ? -EEXIST : ctl_add(epoll, fd, target, event);
+	if (!item || (op != EPOLL_CTL_DEL && op != EPOLL_CTL_MOD))
+		return ctl_refuse(epoll, op, target);
+	if (op == EPOLL_CTL_MOD)
+		return ctl_mod(item, event);
+	item_free(item);
+	return 0;
+}
+
+int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max)
+{
+	int n = epoll_wait(epoll->file.hostfd, events, max, 0);
+
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		struct tk_epoll_item *item = events[i].data.ptr;
+
+		events[i].data.u64 = item->data;
+		if (item->events & EPOLLONESHOT)
+			item->spent = true;
+	}
+	return n;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * epoll(7) objects. A registration is keyed by (descriptor number, open file) and lives until it is
+ * deleted or the last reference to the open file goes, as in Linux: closing one of two duplicates
+ * leaves it in place.
+ */
+#ifndef TK_FS_EPOLL_H
+#define TK_FS_EPOLL_H
+
+#include <sys/epoll.h>
+
+#include "base/list.h"
+#include "fs/file.h"
+
+/* One registration. Read by those who copy machines; changed here only. */
+struct tk_epoll_item {
+	struct tk_epoll *epoll;
+	struct tk_file *file; /* not a reference: tk_epoll_forget() comes before its end */
+	u32 fd;		      /* the guest's descriptor at EPOLL_CTL_ADD */
+	u32 events;
+	u64 data;
+	bool spent;	     /* EPOLLONESHOT has fired: disabled until EPOLL_CTL_MOD */
+	int hostfd;	     /* what the host's epoll watches */
+	bool own_host;	     /* @hostfd is a duplicate made for a second registration of @file */
+	struct tk_list link; /* in epoll->items */
+	struct tk_epoll_item *next; /* in file->watches */
+};
+
+struct tk_epoll {
+	struct tk_file file;
+	struct tk_list items;
+	unsigned int n_items;
+};
+
+int tk_epoll_new(struct tk_file **ret) TK_MUST_CHECK;
+
+struct tk_epoll *tk_epoll_of(struct tk_file *file); /* NULL: @file is something else */
+
+/* epoll_ctl(2) with descriptors already looked up; @event is NULL for EPOLL_CTL_DEL. */
+int tk_epoll_ctl(struct tk_epoll *epoll, int op, u32 fd, struct tk_file *target,
+		 const struct epoll_event *event);
+
+/* Up to @max events that are there now; a count or -errno. Never waits. */
+int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max);
+
+/* @file is about to go: drop its registrations everywhere. Called by tk_file_put(). */
+void tk_epoll_forget(struct tk_file *file);
+
+#endif

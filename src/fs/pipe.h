@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Pipes: two files over a host pipe. */
+#ifndef TK_FS_PIPE_H
+#define TK_FS_PIPE_H
+
+#include "fs/file.h"
+
+/*
+ * A pipe's two ends, each with one reference. @flags: O_NONBLOCK and O_DIRECT of pipe2(2) (the
+ * ends' flags as F_GETFL shows them; O_DIRECT is packet mode). 0 or -errno.
+ */
+int tk_pipe_new(struct tk_file *ends[2], int flags) TK_MUST_CHECK;
+
+bool tk_is_pipe(const struct tk_file *file);
+
+/*
+ * fcntl F_GETPIPE_SZ and F_SETPIPE_SZ: the capacity, or -EBADF (no pipe), -EINVAL, -EBUSY, -EPERM
+ * (beyond what an unprivileged process may ask for).
+ */
+long tk_pipe_get_size(struct tk_file *file);
+long tk_pipe_set_size(struct tk_file *file, u64 size);
+
+/*
+ * writev(2) to a host descriptor that may be a pipe, without a SIGPIPE to the VMM. Returns a count
+ * or -errno.
+ */
+ssize_t tk_writev_nosignal(int fd, const struct iovec *iov, int n);
+
+#endif

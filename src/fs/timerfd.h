@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* timerfd(2) objects. */
+#ifndef TK_FS_TIMERFD_H
+#define TK_FS_TIMERFD_H
+
+#include <sys/timerfd.h>
+
+#include "fs/file.h"
+
+/* @flags: TFD_NONBLOCK | TFD_CLOEXEC, others -EINVAL. -EPERM: a clock that can wake the host. */
+int tk_timerfd_new(struct tk_file **ret, int clock, int flags) TK_MUST_CHECK;
+
+/* 0 or -errno, -EINVAL if @file is no timerfd. @old may be NULL. */
+int tk_timerfd_settime(struct tk_file *file, int flags, const struct itimerspec *new,
+		       struct itimerspec *old);
+int tk_timerfd_gettime(struct tk_file *file, struct itimerspec *now);
+
+/* What is needed to make one anew, besides gettime: its clock and the flags of the last settime. */
+bool tk_is_timerfd(const struct tk_file *file);
+void tk_timerfd_describe(const struct tk_file *file, int *clock, int *settime_flags);
+
+#endif
