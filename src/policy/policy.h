@@ -46,14 +46,26 @@ void tk_policy_destroy(struct tk_policy *policy);
 /* @path NULL: everything. Relative paths are taken from the VMM's current directory. */
 int tk_policy_allow_path(struct tk_policy *policy, const char *path, unsigned int may,
 			 struct tkvm_error *err) TK_MUST_CHECK;
-/* "HOST:GUEST[:r|rw]" */
+/* "HOST:GUEST[:r|rw]", r being the default. Inside a volume its mode counts, and no path grant. */
 int tk_policy_add_volume(struct tk_policy *policy, const char *spec,
 			 struct tkvm_error *err) TK_MUST_CHECK;
 /* @spec NULL: everything; else "HOST[:PORT]", ":PORT", "[V6]:PORT", "A.B.C.D/N:P1-P2" */
 int tk_policy_allow_net(struct tk_policy *policy, const char *spec, unsigned int use,
 			struct tkvm_error *err) TK_MUST_CHECK;
 
-/* True if @path, or a directory above it, was granted all of @may. */
+/* True if @path is @dir or lies below it. Both absolute; "/usr" is not above "/usrlocal". */
+bool tk_path_under(const char *path, const char *dir);
+
+/* Index of the volume that @path lies in (longest guest path wins), or -1: the host's root. */
+int tk_policy_find_volume(const struct tk_policy *policy, const char *path);
+
+/* enum tk_may bits granted on @path: its volume's, else all grants on it and above it. */
+unsigned int tk_policy_rights(const struct tk_policy *policy, const char *path);
+
+/* All bits that some grant or volume gives on @path or on something below it. */
+unsigned int tk_policy_rights_below(const struct tk_policy *policy, const char *path);
+
+/* True if tk_policy_rights() has all of @may. */
 bool tk_policy_may(const struct tk_policy *policy, const char *path, unsigned int may);
 
 /* True if @path leads to something granted: it may be passed through and listed by stat. */
