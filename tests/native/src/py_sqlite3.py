@@ -1,0 +1,23 @@
+import sqlite3
+c = sqlite3.connect("test.db", isolation_level=None)
+c.execute("pragma journal_mode=wal")
+c.execute("create table t(a integer primary key, b text, c real)")
+c.execute("begin")
+c.executemany("insert into t values(?,?,?)", ((i, "x%d" % (i * 7 % 101), i / 3) for i in range(20000)))
+c.execute("commit")
+c.create_function("twice", 1, lambda x: x * 2)
+print(c.execute("select count(*), sum(twice(a)), round(avg(c), 6) from t").fetchall())
+print(c.execute("select b, count(*) from t group by b order by 2 desc, 1 limit 5").fetchall())
+other = sqlite3.connect("test.db", timeout=0.1)
+c.execute("begin immediate")
+c.execute("delete from t where a > 100")
+try:
+    other.execute("insert into t values(-1,'','')")
+except sqlite3.OperationalError as e:
+    print(e)
+print(other.execute("select count(*) from t").fetchone())
+c.execute("rollback")
+other.close()
+print(c.execute("pragma integrity_check").fetchall())
+c.execute("pragma journal_mode=delete")
+c.close()
