@@ -167,6 +167,14 @@ static int ctl_refuse(struct tk_epoll *epoll, int op, struct tk_file *target)
 	return rc ? rc : -EINVAL;
 }
 
+bool tk_epoll_can_watch(const struct tk_file *file)
+{
+	struct stat st;
+
+	return file->hostfd >= 0 && !fstat(file->hostfd, &st) && !S_ISREG(st.st_mode) &&
+	       !S_ISDIR(st.st_mode);
+}
+
 /* EPOLLWAKEUP is dropped without a word, as for a process without CAP_BLOCK_SUSPEND. */
 int tk_epoll_ctl(struct tk_epoll *epoll, int op, u32 fd, struct tk_file *target,
 		 const struct epoll_event *event)

@@ -36,6 +36,9 @@ int tk_epoll_new(struct tk_file **ret) TK_MUST_CHECK;
 
 struct tk_epoll *tk_epoll_of(struct tk_file *file); /* NULL: @file is something else */
 
+/* Not a regular file or directory, which epoll_ctl(2) refuses with EPERM. */
+bool tk_epoll_can_watch(const struct tk_file *file);
+
 /* epoll_ctl(2) with descriptors already looked up; @event is NULL for EPOLL_CTL_DEL. */
 int tk_epoll_ctl(struct tk_epoll *epoll, int op, u32 fd, struct tk_file *target,
 		 const struct epoll_event *event);
