@@ -6,9 +6,11 @@
  * Virtual: programs own [TK_USER_MIN, TK_USER_TOP). Above it, still in the lower canonical
  * half (PVM runs CPL 3 code there natively, see docs/internals), lies the kernel area.
  *
- * Physical: [0, 256 KiB) descriptor tables, TSSs, entry code, vDSO: read-only memslot;
- * 16 MiB up exception stacks; 256 MiB up page tables, never mapped at any virtual address;
- * 1 GiB up guest memory, one 64 MiB memslot per chunk.
+ * Physical: 0 up the area (descriptor tables, TSSs, entry code, vDSO image), one read-only
+ * memslot that all VMs of a process share; 8 MiB up the vDSO's data, a read-only memslot per VM;
+ * 16 MiB up exception stacks; 256 MiB up page tables, never mapped at any virtual address (and in
+ * a *writable* memslot: processors with nested paging treat their own walks as writes, SDM 3C
+ * 29.3.3.2); 1 GiB up guest memory, one 64 MiB memslot per chunk.
  */
 #ifndef TK_GUEST_LAYOUT_H
 #define TK_GUEST_LAYOUT_H
@@ -20,6 +22,7 @@
 
 #define TK_GPA_AREA    0x0
 #define TK_AREA_SIZE   0x80000
+#define TK_GPA_VVAR    0x800000
 #define TK_GPA_STACKS  0x1000000
 #define TK_GPA_PT      0x10000000
 #define TK_PT_MAX_SIZE 0x20000000
@@ -27,5 +30,42 @@
 
 #define TK_CHUNK_SHIFT 26
 #define TK_CHUNK_SIZE  0x4000000
+
+/* The area, by offset: VA is TK_KERNEL_VA + offset, GPA is TK_GPA_AREA + offset. */
+#define TK_AREA_ENTRY	0x1000 /* PVM: the user-executable page that LSTAR points at */
+#define TK_AREA_STUBS	0x2000 /* code at CPL 0 */
+#define TK_AREA_GDT	0x3000
+#define TK_AREA_IDT	0x3800
+#define TK_AREA_TSS	0x10000 /* TK_MAX_VCPUS of TK_TSS_SIZE */
+#define TK_AREA_VDSO	0x40000
+#define TK_VDSO_MAX	0x4000
+#define TK_TSS_SIZE	0x80
+#define TK_MAX_VCPUS	1024
+#define TK_VVAR_SIZE	0x2000 /* the pages just below the vDSO image */
+#define TK_VVAR_VA	(TK_KERNEL_VA + TK_AREA_VDSO - TK_VVAR_SIZE)
+#define TK_VDSO_VA	(TK_KERNEL_VA + TK_AREA_VDSO)
+#define TK_STACK_SIZE	0x100 /* one vCPU's exception stack: all vectors enter by IST 1 */
+#define TK_STACKS_VA	(TK_KERNEL_VA + 0x100000)
+#define TK_STACKS_SIZE	(TK_MAX_VCPUS * TK_STACK_SIZE)
+
+/* Offsets in the page at TK_AREA_STUBS. Vector v's stub is at v * TK_STUB_STRIDE. */
+#define TK_STUB_STRIDE	16
+#define TK_STUB_IRETQ	0x200
+#define TK_STUB_SYSCALL 0x210
+#define TK_STUB_SYSRETQ 0x212
+#define TK_STUB_COMPAT	0x220
+
+/* Ports: a system call, SYSCALL from compatibility mode, vector v at TK_PORT_VECTOR + v. */
+#define TK_PORT_SYSCALL 0x10
+#define TK_PORT_COMPAT	0x11
+#define TK_PORT_VECTOR	0x20
+
+/* Selectors, as in Linux: programs find them in CS, in SS and in signal frames. */
+#define TK_SEL_KERNEL_CS 0x10
+#define TK_SEL_KERNEL_SS 0x18
+#define TK_SEL_USER32_CS 0x23 /* not present: compatibility mode is not offered */
+#define TK_SEL_USER_SS	 0x2b
+#define TK_SEL_USER_CS	 0x33
+#define TK_SEL_TSS	 0x40
 
 #endif

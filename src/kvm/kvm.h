@@ -26,6 +26,10 @@ struct tk_kvm {
 	bool memory_fault_info; /* KVM_RUN's EFAULT says which page (Linux 6.8) */
 	unsigned int ring_max_bytes; /* dirty ring, 0 = none */
 	unsigned int max_vcpus, max_slots;
+	bool host_tsc;	 /* RDTSC in a guest reads the host's TSC */
+	bool tsc_offset; /* KVM_VCPU_TSC_OFFSET can be set */
+	u64 cr4;	 /* control register 4 of every vCPU */
+	const void *area; /* the kernel area, shared by all VMs (guest/area.h) */
 };
 
 /*
@@ -37,5 +41,31 @@ int tk_kvm_open(struct tk_kvm *kvm, struct tkvm_error *err) TK_MUST_CHECK;
 void tk_kvm_close(struct tk_kvm *kvm);
 
 const char *tk_flavour_name(enum tk_flavour flavour);
+
+/*
+ * For `doctor`: one line each of what the host's KVM offers. Works on any descriptor of
+ * /dev/kvm, also when tk_kvm_open() refuses it.
+ */
+struct tk_kvm_capability {
+	const char *name; /* "KVM_CAP_SYNC_REGS" */
+	const char *cost; /* what lacking it means, as the end of "without it ..." */
+	bool needed;
+	bool present;
+	int value; /* what KVM_CHECK_EXTENSION answered */
+};
+
+/* Open /dev/kvm alone. Returns a descriptor (close-on-exec), or -errno as tk_kvm_open(). */
+int tk_kvm_open_device(struct tkvm_error *err) TK_MUST_CHECK;
+
+/* Fill up to @max of them; returns how many there are. */
+size_t tk_kvm_capabilities(int fd, struct tk_kvm_capability *caps, size_t max);
+
+/* Nanoseconds, the median of many tries on this host now. */
+struct tk_kvm_costs {
+	s64 exit_ns;  /* a system call's way out of the guest and back, nothing done in between */
+	s64 fault_ns; /* the first touch of a page of guest memory */
+};
+int tk_kvm_measure(const struct tk_kvm *kvm, struct tk_kvm_costs *costs,
+		   struct tkvm_error *err) TK_MUST_CHECK;
 
 #endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of src/kvm share and nobody else sees. */
+#ifndef TK_KVM_INTERNAL_H
+#define TK_KVM_INTERNAL_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+
+#include "base/list.h"
+#include "guest/layout.h"
+#include "kvm/vcpu.h"
+
+/* Linux 6.8; newer than the headers of the oldest system that this is built on. */
+#ifndef KVM_CAP_MEMORY_FAULT_INFO
+#define KVM_CAP_MEMORY_FAULT_INFO 232
+#define KVM_EXIT_MEMORY_FAULT	  39
+#endif
+
+#define MSR_STAR	   0xc0000081
+#define MSR_LSTAR	   0xc0000082
+#define MSR_CSTAR	   0xc0000083
+#define MSR_FMASK	   0xc0000084
+#define MSR_FS_BASE	   0xc0000100
+#define MSR_GS_BASE	   0xc0000101
+#define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_TSC_AUX	   0xc0000103
+
+#define TK_CR0	    0x80050033ull /* PG AM WP NE ET MP PE */
+#define TK_EFER	    0xd01ull	  /* NXE LMA LME SCE */
+#define CR4_BASE    0x40620ull	  /* OSXSAVE OSXMMEXCPT OSFXSR PAE */
+#define CR4_UMIP    (1ull << 11)
+#define CR4_FSGSBASE (1ull << 16)
+#define CR4_SMEP    (1ull << 20)
+#define CR4_SMAP    (1ull << 21)
+
+/* How to get from where the vCPU stopped back to the program. */
+enum tk_stop {
+	TK_STOP_USER,	/* it is at CPL 3: load the registers */
+	TK_STOP_KERNEL, /* it is in a stub at CPL 0: SYSRETQ or IRETQ */
+};
+
+struct tk_vm {
+	const struct tk_kvm *kvm;
+	int fd;
+	unsigned int n_slots;
+	unsigned int n_vcpus; /* ever created: KVM cannot delete one */
+	unsigned int ring_bytes;
+	u8 *stacks; /* TK_STACKS_SIZE */
+	u8 *vvar;   /* TK_VVAR_SIZE */
+	struct tk_list idle; /* vCPUs whose owner destroyed them */
+};
+
+struct tk_vcpu {
+	struct tk_vm *vm;
+	struct tk_list link; /* in vm->idle */
+	int fd;
+	unsigned int index;
+	struct kvm_run *run;
+	enum tk_stop stop;
+	bool after_syscall; /* RCX and R11 may be clobbered on the way back */
+	bool in_entry;	    /* stopped on its way to us: the registers are not the program's */
+	bool broken;	    /* no way back to the program is known */
+};
+
+/* One iretq frame, at the top of the exception stack (SDM 3A figure 6-9). */
+struct tk_iret_frame {
+	u64 rip, cs, rflags, rsp, ss;
+};
+
+/* cpuid.c */
+int tk_cpuid_get(struct tk_kvm *kvm, struct tkvm_error *err) TK_MUST_CHECK;
+bool tk_cpuid_bit(const struct kvm_cpuid2 *cpuid, u32 leaf, int reg, unsigned int bit);
+u64 tk_cpuid_xcr0(const struct kvm_cpuid2 *cpuid);
+
+/* probe.c: fills flavour, cr4, host_tsc and rebuilds the area to suit. */
+int tk_probe(struct tk_kvm *kvm, struct tkvm_error *err) TK_MUST_CHECK;
+
+/* vm.c */
+void tk_vcpu_close(struct tk_vcpu *vcpu);
+
+/* report.c */
+const char *tk_kvm_exit_name(unsigned int reason);
+
+static inline struct kvm_regs *tk_vcpu_kregs(struct tk_vcpu *vcpu)
+{
+	return &vcpu->run->s.regs.regs;
+}
+
+#endif

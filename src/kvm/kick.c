@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Owns the kick signal and the per-thread timer. State of a kick, all of it in the kernel:
+ *
+ *	signal pending in the thread  -> KVM_RUN and ppoll return EINTR until it is drained
+ *	signal not pending            -> nothing to see
+ *
+ * so nothing is lost whatever the order of send, arm, run and drain.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kvm/kick.h"
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+struct tk_kick {
+	pid_t pid, tid;
+	timer_t timer;
+};
+
+static void kick_set(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, TK_KICK_SIGNAL);
+}
+
+int tk_kick_create(struct tk_kick **ret, struct tkvm_error *err)
+{
+	struct tk_kick *kick = calloc(1, sizeof(*kick));
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TK_KICK_SIGNAL};
+	sigset_t set;
+	int rc;
+
+	if (!kick)
+		return tk_fail_errno(err, ENOMEM, "kick: allocate");
+	kick->pid = getpid();
+	kick->tid = (pid_t)syscall(SYS_gettid);
+	kick_set(&set);
+	rc = pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (rc) {
+		rc = tk_fail_errno(err, rc, "kick: block signal %d", TK_KICK_SIGNAL);
+		goto out_free;
+	}
+	event.sigev_notify_thread_id = kick->tid;
+	if (timer_create(CLOCK_MONOTONIC, &event, &kick->timer)) {
+		rc = tk_fail_errno(err, errno, "kick: timer_create");
+		goto out_free;
+	}
+	*ret = kick;
+	return 0;
+out_free:
+	free(kick);
+	return rc;
+}
+
+void tk_kick_destroy(struct tk_kick *kick)
+{
+	if (!kick)
+		return;
+	timer_delete(kick->timer);
+	tk_kick_drain();
+	free(kick);
+}
+
+/* A @when of 0 would disarm (timer_settime(2)); it has passed anyway. */
+static void set_timer(struct tk_kick *kick, s64 when)
+{
+	struct itimerspec its = {.it_value = tk_ns_timespec(TK_MAX(when, (s64)1))};
+
+	timer_settime(kick->timer, TIMER_ABSTIME, &its, NULL);
+}
+
+void tk_kick_send(struct tk_kick *kick)
+{
+	/*
+	 * EAGAIN: the user's queue of signals is full (RLIMIT_SIGPENDING), and not necessarily
+	 * with ours. The timer's signal was allocated with the timer, so that one arrives.
+	 */
+	if (syscall(SYS_tgkill, kick->pid, kick->tid, TK_KICK_SIGNAL) && errno == EAGAIN)
+		set_timer(kick, 1);
+}
+
+void tk_kick_arm(struct tk_kick *kick, s64 when)
+{
+	if (when == TK_FOREVER)
+		tk_kick_disarm(kick);
+	else
+		set_timer(kick, when);
+}
+
+void tk_kick_disarm(struct tk_kick *kick)
+{
+	const struct itimerspec off = {0};
+
+	timer_settime(kick->timer, 0, &off, NULL);
+}
+
+bool tk_kick_drain(void)
+{
+	const struct timespec now = {0};
+	bool any = false;
+	sigset_t set;
+
+	kick_set(&set);
+	while (sigtimedwait(&set, NULL, &now) > 0)
+		any = true;
+	return any;
+}
+
+void tk_kick_wait_mask(sigset_t *mask)
+{
+	pthread_sigmask(SIG_BLOCK, NULL, mask);
+	sigdelset(mask, TK_KICK_SIGNAL);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running a vCPU: getting back to the program, and telling why it left. State of a vCPU between
+ * two runs (struct tk_vcpu):
+ *
+ *	stop    after_syscall  the way back to the program
+ *	USER    no             load all registers
+ *	USER    yes            the same, RCX = RIP and R11 = RFLAGS (PVM)
+ *	KERNEL  yes            RIP on SYSRETQ, RCX = RIP, R11 = RFLAGS
+ *	KERNEL  no             a frame on the exception stack, RIP on IRETQ
+ *
+ * in_entry: as it is (an exception is being delivered, or a stub has not reached its OUT).
+ * broken: none; it left from CPL 0 in a way that no stub does.
+ *
+ * The only ioctl of a usual round is KVM_RUN. What the program left in registers is sanitised on
+ * the way *in* (flags, canonical RIP), so that nothing above has to.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/error.h"
+#include "kvm/internal.h"
+
+#define STUBS_VA ((u64)TK_KERNEL_VA + TK_AREA_STUBS)
+#define ENTRY_VA ((u64)TK_KERNEL_VA + TK_AREA_ENTRY)
+#define OUT_LEN	 2 /* KVM leaves RIP on the OUT or behind it, as it happens to emulate it */
+
+#define RFLAGS_FIXED 0x2ull
+#define RFLAGS_TF    0x100ull
+#define RFLAGS_IF    0x200ull
+#define RFLAGS_RF    0x10000ull
+/* ID AC RF OF DF TF SF ZF AF PF CF; not NT, IOPL, VM, VIF, VIP (SDM 1 3.4.3) */
+#define RFLAGS_USER 0x250dd5ull
+
+/* Vectors that push an error code: SDM 3A table 6-1. */
+#define HAS_ERROR_CODE (1u << 8 | 0x1fu << 10 | 1u << 17 | 1u << 21 | 3u << 29)
+
+enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14 };
+
+static u64 stack_top_va(const struct tk_vcpu *vcpu)
+{
+	return TK_STACKS_VA + (u64)(vcpu->index + 1) * TK_STACK_SIZE;
+}
+
+/* The host's view of the word @below bytes under the top of the exception stack. */
+static u64 *stack_word(const struct tk_vcpu *vcpu, size_t below)
+{
+	u8 *top = vcpu->vm->stacks + (size_t)(vcpu->index + 1) * TK_STACK_SIZE;
+
+	return (u64 *)(void *)(top - below);
+}
+
+static bool canonical(u64 va)
+{
+	return (u64)((s64)(va << 16) >> 16) == va;
+}
+
+static void push_frame(struct tk_vcpu *vcpu, const struct kvm_regs *regs)
+{
+	const struct tk_iret_frame frame = {
+		.rip = regs->rip,
+		.cs = TK_SEL_USER_CS,
+		.rflags = regs->rflags,
+		.rsp = regs->rsp,
+		.ss = TK_SEL_USER_SS,
+	};
+
+	memcpy(stack_word(vcpu, sizeof(frame)), &frame, sizeof(frame));
+}
+
+static void pop_frame(const struct tk_vcpu *vcpu, struct kvm_regs *regs,
+		      struct tk_iret_frame *frame)
+{
+	memcpy(frame, stack_word(vcpu, sizeof(*frame)), sizeof(*frame));
+	regs->rip = frame->rip;
+	regs->rflags = frame->rflags;
+	regs->rsp = frame->rsp;
+}
+
+/*
+ * Make the next KVM_RUN continue the program with its registers. False: RIP is not canonical,
+ * which neither SYSRETQ (CVE-2012-0217) nor VM entry may see.
+ */
+static bool load_program(struct tk_vcpu *vcpu)
+{
+	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+
+	if (!canonical(regs->rip))
+		return false;
+	regs->rflags = (regs->rflags & RFLAGS_USER) | RFLAGS_FIXED | RFLAGS_IF;
+	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	if (vcpu->after_syscall) {
+		regs->rcx = regs->rip;
+		regs->r11 = regs->rflags;
+	}
+	if (vcpu->stop == TK_STOP_USER)
+		return true;
+	/* With TF set, SYSRETQ would trap before the program's next instruction, not behind it. */
+	if (vcpu->after_syscall && !(regs->rflags & (RFLAGS_TF | RFLAGS_RF))) {
+		regs->rip = STUBS_VA + TK_STUB_SYSRETQ;
+	} else {
+		push_frame(vcpu, regs);
+		regs->rip = STUBS_VA + TK_STUB_IRETQ;
+		regs->rsp = stack_top_va(vcpu) - sizeof(struct tk_iret_frame);
+	}
+	regs->rflags = RFLAGS_FIXED;
+	return true;
+}
+
+static void set_fault(struct tk_exit *exit, unsigned int vector, u64 error_code)
+{
+	exit->kind = TK_EXIT_FAULT;
+	exit->vector = vector;
+	exit->error_code = error_code;
+}
+
+static void set_failed(struct tk_vcpu *vcpu, struct tk_exit *exit)
+{
+	exit->kind = TK_EXIT_FAILED;
+	vcpu->broken = true;
+}
+
+/* Costs an ioctl: for unusual exits only. */
+static unsigned int privilege(const struct tk_vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
+		return 0;
+	return sregs.ss.dpl;
+}
+
+static bool event_pending(const struct tk_vcpu *vcpu)
+{
+	struct kvm_vcpu_events ev;
+
+	if (ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &ev))
+		return false;
+	return ev.exception.injected || ev.exception.pending || ev.interrupt.injected ||
+	       ev.nmi.injected || ev.nmi.pending;
+}
+
+static void from_syscall(struct tk_vcpu *vcpu, struct tk_exit *exit)
+{
+	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+	bool pvm = vcpu->vm->kvm->flavour == TK_FLAVOUR_PVM;
+
+	exit->kind = TK_EXIT_SYSCALL;
+	regs->rip = regs->rcx;
+	regs->rflags = regs->r11;
+	vcpu->stop = pvm ? TK_STOP_USER : TK_STOP_KERNEL;
+	vcpu->after_syscall = true;
+}
+
+/* Stopped in the middle, by a signal or a full ring: present the program's registers if we can. */
+static void from_between(struct tk_vcpu *vcpu)
+{
+	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+	struct tk_iret_frame frame;
+
+	vcpu->after_syscall = false;
+	vcpu->stop = TK_STOP_USER;
+	if (event_pending(vcpu) || regs->rip == ENTRY_VA) {
+		vcpu->in_entry = true;
+		return;
+	}
+	if ((regs->rip & TK_PAGE_MASK) != STUBS_VA || privilege(vcpu) == 3)
+		return;
+	vcpu->stop = TK_STOP_KERNEL;
+	if (regs->rip == STUBS_VA + TK_STUB_SYSRETQ) {
+		regs->rip = regs->rcx;
+		regs->rflags = regs->r11;
+		vcpu->after_syscall = true;
+	} else if (regs->rip == STUBS_VA + TK_STUB_IRETQ) {
+		pop_frame(vcpu, regs, &frame);
+	} else {
+		vcpu->in_entry = true;
+	}
+}
+
+static void from_vector(struct tk_vcpu *vcpu, unsigned int vector, struct tk_exit *exit)
+{
+	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+	struct tk_iret_frame frame;
+
+	pop_frame(vcpu, regs, &frame);
+	if ((frame.cs & 3) != 3) {
+		/*
+		 * A trap left over from the SYSCALL instruction itself is dropped, as Linux
+		 * programs see it. Anything else: our stubs cannot fault.
+		 */
+		if (vector == VECTOR_DB && frame.rip == STUBS_VA + TK_STUB_SYSCALL)
+			from_syscall(vcpu, exit);
+		else
+			set_failed(vcpu, exit);
+		return;
+	}
+	set_fault(exit, vector, 0);
+	if (HAS_ERROR_CODE >> vector & 1)
+		exit->error_code = *stack_word(vcpu, sizeof(frame) + 8);
+	if (vector == VECTOR_PF) {
+		exit->cr2 = regs->rax;
+		regs->rax = *stack_word(vcpu, sizeof(frame) + 16);
+	}
+	vcpu->stop = TK_STOP_KERNEL;
+	vcpu->after_syscall = false;
+}
+
+static void from_compat_syscall(struct tk_vcpu *vcpu, struct tk_exit *exit)
+{
+	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+
+	set_fault(exit, VECTOR_UD, 0);
+	regs->rip = (u32)regs->rcx - 2;
+	regs->rflags = regs->r11;
+	vcpu->stop = TK_STOP_KERNEL;
+	vcpu->after_syscall = false;
+}
+
+/*
+ * The program left where no stub does. KVM may hold half an instruction (IN, MMIO) that it would
+ * complete on top of whatever the program does next: let it do so now, and forget the result.
+ */
+static void from_alien(struct tk_vcpu *vcpu, struct tk_exit *exit)
+{
+	struct kvm_regs saved = *tk_vcpu_kregs(vcpu);
+
+	if (privilege(vcpu) != 3) {
+		set_failed(vcpu, exit);
+		return;
+	}
+	exit->kind = TK_EXIT_ALIEN;
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
+	ioctl(vcpu->fd, KVM_RUN, 0);
+	*tk_vcpu_kregs(vcpu) = saved;
+	vcpu->stop = TK_STOP_USER;
+	vcpu->after_syscall = false;
+	/* immediate_exit stays set: a kick that came meanwhile is not lost, and one more exit is
+	 * no harm */
+}
+
+/* True if RIP is at the OUT at @va or just behind it. */
+static bool left_by(struct tk_vcpu *vcpu, u64 va)
+{
+	u64 rip = tk_vcpu_kregs(vcpu)->rip;
+
+	return rip == va || rip == va + OUT_LEN;
+}
+
+static void from_io(struct tk_vcpu *vcpu, struct tk_exit *exit)
+{
+	const struct kvm_run *run = vcpu->run;
+	unsigned int port = run->io.port, vector = port - TK_PORT_VECTOR;
+	bool pvm = vcpu->vm->kvm->flavour == TK_FLAVOUR_PVM;
+	u64 stub = STUBS_VA + (u64)vector * TK_STUB_STRIDE;
+
+	if (run->io.direction != KVM_EXIT_IO_OUT || run->io.size != 1 || run->io.count != 1)
+		from_alien(vcpu, exit);
+	else if (port == TK_PORT_SYSCALL && left_by(vcpu, pvm ? ENTRY_VA : STUBS_VA + TK_STUB_SYSCALL))
+		from_syscall(vcpu, exit);
+	else if (port == TK_PORT_COMPAT && left_by(vcpu, STUBS_VA + TK_STUB_COMPAT))
+		from_compat_syscall(vcpu, exit);
+	/* vector 14 saves RAX and reads CR2 first: 1 + 3 bytes */
+	else if (vector < 32 && left_by(vcpu, stub + (vector == VECTOR_PF ? 4 : 0)))
+		from_vector(vcpu, vector, exit);
+	else
+		from_alien(vcpu, exit);
+}
+
+/* KVM_RUN failed with EFAULT or EHWPOISON: no page behind a guest-physical address. */
+static void from_no_memory(struct tk_vcpu *vcpu, struct tk_exit *exit)
+{
+	/* struct kvm_run's memory_fault is { u64 flags, gpa, size } (Documentation/virt/kvm/api) */
+	u64 info[3];
+
+	exit->kind = TK_EXIT_NO_MEMORY_BEHIND;
+	exit->gpa = ~0ull;
+	if (vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT) {
+		memcpy(info, &vcpu->run->hw, sizeof(info));
+		exit->gpa = info[1];
+	}
+	from_between(vcpu);
+}
+
+static void decode(struct tk_vcpu *vcpu, struct tk_exit *exit)
+{
+	exit->kvm_reason = vcpu->run->exit_reason;
+	switch (exit->kvm_reason) {
+	case KVM_EXIT_IO:
+		from_io(vcpu, exit);
+		break;
+	case KVM_EXIT_DIRTY_RING_FULL:
+		exit->kind = TK_EXIT_RING_FULL;
+		from_between(vcpu);
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		exit->kind = TK_EXIT_SHUTDOWN;
+		vcpu->broken = true;
+		break;
+	case KVM_EXIT_UNKNOWN:
+	case KVM_EXIT_EXCEPTION:
+	case KVM_EXIT_FAIL_ENTRY:
+	case KVM_EXIT_INTERNAL_ERROR:
+		set_failed(vcpu, exit);
+		break;
+	default:
+		from_alien(vcpu, exit);
+	}
+}
+
+static void decode_error(struct tk_vcpu *vcpu, int error, struct tk_exit *exit)
+{
+	exit->kvm_reason = vcpu->run->exit_reason;
+	exit->error = error;
+	switch (error) {
+	case EINTR:
+		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
+		exit->kind = TK_EXIT_INTERRUPTED;
+		from_between(vcpu);
+		break;
+	case EFAULT:
+	case EHWPOISON:
+		from_no_memory(vcpu, exit);
+		break;
+	default:
+		set_failed(vcpu, exit);
+	}
+}
+
+void tk_vcpu_run(struct tk_vcpu *vcpu, struct tk_exit *exit)
+{
+	*exit = (struct tk_exit){0};
+	if (vcpu->broken) {
+		exit->kind = TK_EXIT_FAILED;
+		return;
+	}
+	if (!vcpu->in_entry && !load_program(vcpu)) {
+		vcpu->after_syscall = false;
+		set_fault(exit, VECTOR_GP, 0);
+		return;
+	}
+	vcpu->in_entry = false;
+	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN; /* some errors leave it as it was */
+	if (ioctl(vcpu->fd, KVM_RUN, 0))
+		decode_error(vcpu, errno, exit);
+	else
+		decode(vcpu, exit);
+}
+
+bool tk_vcpu_in_entry(struct tk_vcpu *vcpu)
+{
+	return vcpu->in_entry;
+}
+
+void tk_vcpu_resume_full(struct tk_vcpu *vcpu)
+{
+	vcpu->after_syscall = false;
+}
+
+void tk_vcpu_kick(struct tk_vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
+}
