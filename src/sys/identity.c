@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sys/identity.h"
@@ -40,6 +42,22 @@ static void adopt_host_groups(struct tk_privileges *priv)
 	free(all);
 }
 
+/* What the program would have had, were it run instead of the VMM. */
+static void adopt_host_caps(struct tk_privileges *priv)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return;
+	priv->cap_effective = data[0].effective | (u64)data[1].effective << 32;
+	priv->cap_permitted = data[0].permitted | (u64)data[1].permitted << 32;
+	priv->cap_inheritable = data[0].inheritable | (u64)data[1].inheritable << 32;
+	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (prctl(PR_CAPBSET_READ, cap) == 0)
+			priv->cap_dropped |= 1ull << cap;
+}
+
 struct tk_privileges *tk_privileges(struct tk_proc *proc)
 {
 	struct tk_privileges *priv = &proc->attrs.priv;
@@ -49,8 +67,7 @@ struct tk_privileges *tk_privileges(struct tk_proc *proc)
 	priv->ready = true;
 	priv->fsuid = proc->cred.euid;
 	priv->fsgid = proc->cred.egid;
-	priv->cap_permitted = proc->cred.euid == 0 || proc->cred.uid == 0 ? TK_CAP_ALL : 0;
-	priv->cap_effective = proc->cred.euid == 0 ? TK_CAP_ALL : 0;
+	adopt_host_caps(priv);
 	adopt_host_groups(priv);
 	return priv;
 }
