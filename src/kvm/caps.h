@@ -17,5 +17,4 @@ X(XSAVE2, false, "AMX-sized state is not saved (Linux before 5.17)")
 X(VCPU_ATTRIBUTES, false, "the guest's clock cannot read the TSC directly (Linux before 5.16)")
 X(DIRTY_LOG_RING, false, "a fork is reset by comparing memory instead of by its list of writes (Linux before 5.11)")
 X(MEMORY_FAULT_INFO, false, "a truncated mapped file is found by looking at all of them (Linux before 6.8)")
-X(SET_GUEST_DEBUG, false, "system calls take the slower way out on PVM")
 /* clang-format on */

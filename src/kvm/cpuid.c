@@ -21,15 +21,15 @@ static const struct {
 	int reg;
 	u32 mask;
 } hidden[] = {
-	{0x00000001, 0, ECX, 1u << 3},	       /* MONITOR */
-	{0x00000001, 0, ECX, 1u << 15},	       /* PDCM */
-	{0x00000007, 0, EBX, 1u << 2},	       /* SGX */
-	{0x00000007, 0, ECX, 1u << 3},	       /* PKU: CR4.PKE is off */
-	{0x00000007, 0, ECX, 1u << 7},	       /* CET_SS */
-	{0x00000007, 0, ECX, 1u << 16},	       /* LA57 */
-	{0x00000007, 0, EDX, 1u << 20},	       /* CET_IBT */
+	{0x00000001, 0, ECX, 1u << 3},		   /* MONITOR */
+	{0x00000001, 0, ECX, 1u << 15},		   /* PDCM */
+	{0x00000007, 0, EBX, 1u << 2},		   /* SGX */
+	{0x00000007, 0, ECX, 1u << 3},		   /* PKU: CR4.PKE is off */
+	{0x00000007, 0, ECX, 1u << 7},		   /* CET_SS */
+	{0x00000007, 0, ECX, 1u << 16},		   /* LA57 */
+	{0x00000007, 0, EDX, 1u << 20},		   /* CET_IBT */
 	{0x00000007, 0, EDX, 7u << 22 | 1u << 25}, /* AMX: needs XCR0 bits that are off */
-	{0x40000001, 0, EAX, ~0u},	       /* KVM's paravirtual features */
+	{0x40000001, 0, EAX, ~0u},		   /* KVM's paravirtual features */
 };
 
 static u32 *cpuid_reg(struct kvm_cpuid_entry2 *e, int reg)

@@ -25,13 +25,13 @@
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX	   0xc0000103
 
-#define TK_CR0	    0x80050033ull /* PG AM WP NE ET MP PE */
-#define TK_EFER	    0xd01ull	  /* NXE LMA LME SCE */
-#define CR4_BASE    0x40620ull	  /* OSXSAVE OSXMMEXCPT OSFXSR PAE */
-#define CR4_UMIP    (1ull << 11)
+#define TK_CR0	     0x80050033ull /* PG AM WP NE ET MP PE */
+#define TK_EFER	     0xd01ull	   /* NXE LMA LME SCE */
+#define CR4_BASE     0x40620ull	   /* OSXSAVE OSXMMEXCPT OSFXSR PAE */
+#define CR4_UMIP     (1ull << 11)
 #define CR4_FSGSBASE (1ull << 16)
-#define CR4_SMEP    (1ull << 20)
-#define CR4_SMAP    (1ull << 21)
+#define CR4_SMEP     (1ull << 20)
+#define CR4_SMAP     (1ull << 21)
 
 /* How to get from where the vCPU stopped back to the program. */
 enum tk_stop {
@@ -39,14 +39,21 @@ enum tk_stop {
 	TK_STOP_KERNEL, /* it is in a stub at CPL 0: SYSRETQ or IRETQ */
 };
 
+struct tk_slot {
+	gpa_t gpa;
+	u64 size;
+	void *hva;
+};
+
 struct tk_vm {
 	const struct tk_kvm *kvm;
 	int fd;
-	unsigned int n_slots;
+	struct tk_slot *slots; /* by slot number; n_slots of cap_slots, for reports */
+	unsigned int n_slots, cap_slots;
 	unsigned int n_vcpus; /* ever created: KVM cannot delete one */
 	unsigned int ring_bytes;
-	u8 *stacks; /* TK_STACKS_SIZE */
-	u8 *vvar;   /* TK_VVAR_SIZE */
+	u8 *stacks;	     /* TK_STACKS_SIZE */
+	u8 *vvar;	     /* TK_VVAR_SIZE */
 	struct tk_list idle; /* vCPUs whose owner destroyed them */
 };
 

@@ -49,10 +49,11 @@ static int map_range(void *arg, const struct tk_kernel_range *range)
 
 static int fill_tables(struct sandbox *box)
 {
-	const struct tk_kernel_range code = {CODE_VA, TK_GPA_MEMORY, TK_PAGE_SIZE, true, false,
-					     true};
-	const struct tk_kernel_range data = {DATA_VA, TK_GPA_MEMORY + TK_PAGE_SIZE,
-					     DATA_PAGES * TK_PAGE_SIZE, true, true, false};
+	const struct tk_kernel_range code = {CODE_VA, TK_GPA_MEMORY, TK_PAGE_SIZE,
+					     true,    false,	     true};
+	const struct tk_kernel_range data = {
+		DATA_VA, TK_GPA_MEMORY + TK_PAGE_SIZE, DATA_PAGES * TK_PAGE_SIZE, true, true,
+		false};
 
 	for (int level = 0; level < 3; level++) {
 		u64 index = (TK_KERNEL_VA >> (39 - 9 * level)) & 511;

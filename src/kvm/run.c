@@ -257,7 +257,8 @@ static void from_io(struct tk_vcpu *vcpu, struct tk_exit *exit)
 
 	if (run->io.direction != KVM_EXIT_IO_OUT || run->io.size != 1 || run->io.count != 1)
 		from_alien(vcpu, exit);
-	else if (port == TK_PORT_SYSCALL && left_by(vcpu, pvm ? ENTRY_VA : STUBS_VA + TK_STUB_SYSCALL))
+	else if (port == TK_PORT_SYSCALL &&
+		 left_by(vcpu, pvm ? ENTRY_VA : STUBS_VA + TK_STUB_SYSCALL))
 		from_syscall(vcpu, exit);
 	else if (port == TK_PORT_COMPAT && left_by(vcpu, STUBS_VA + TK_STUB_COMPAT))
 		from_compat_syscall(vcpu, exit);

@@ -105,16 +105,18 @@ static int set_entry_msrs(const struct tk_vcpu *vcpu)
 	u64 stubs = TK_KERNEL_VA + TK_AREA_STUBS;
 	struct msr_list list = {
 		.head.nmsrs = 5,
-		.entries = {
-			/* SYSRETQ's base selector: SS = base + 8, CS = base + 16 */
-			{.index = MSR_STAR,
-			 .data = (u64)TK_SEL_KERNEL_CS << 32 | (u64)TK_SEL_USER32_CS << 48},
-			{.index = MSR_LSTAR,
-			 .data = pvm ? TK_KERNEL_VA + TK_AREA_ENTRY : stubs + TK_STUB_SYSCALL},
-			{.index = MSR_CSTAR, .data = stubs + TK_STUB_COMPAT},
-			{.index = MSR_FMASK, .data = 0x47700}, /* AC NT IOPL DF IF TF */
-			{.index = MSR_KERNEL_GS_BASE, .data = 0},
-		},
+		.entries =
+			{
+				/* SYSRETQ's base selector: SS = base + 8, CS = base + 16 */
+				{.index = MSR_STAR,
+				 .data = (u64)TK_SEL_KERNEL_CS << 32 | (u64)TK_SEL_USER32_CS << 48},
+				{.index = MSR_LSTAR,
+				 .data = pvm ? TK_KERNEL_VA + TK_AREA_ENTRY
+					     : stubs + TK_STUB_SYSCALL},
+				{.index = MSR_CSTAR, .data = stubs + TK_STUB_COMPAT},
+				{.index = MSR_FMASK, .data = 0x47700}, /* AC NT IOPL DF IF TF */
+				{.index = MSR_KERNEL_GS_BASE, .data = 0},
+			},
 	};
 
 	return set_msrs(vcpu, &list);
@@ -229,7 +231,8 @@ static int new_vcpu(struct tk_vcpu **ret, struct tk_vm *vm, struct tkvm_error *e
 	return 0;
 }
 
-/* Undo what the previous user left: half-done instructions, pending events, FPU, debug registers. */
+/* Undo what the previous user left: half-done instructions, pending events, FPU, debug registers.
+ */
 static int scrub(struct tk_vcpu *vcpu)
 {
 	struct kvm_vcpu_events events = {0};

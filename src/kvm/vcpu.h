@@ -65,8 +65,8 @@ void tk_vm_destroy(struct tk_vm *vm);
  * Give the guest [@gpa, @gpa + @size) backed by host memory at @hva, which must stay mapped as
  * a reservation until the VM is gone. Returns 0 or -errno of KVM_SET_USER_MEMORY_REGION.
  */
-int tk_vm_slot_add(struct tk_vm *vm, gpa_t gpa, u64 size, void *hva, unsigned int flags)
-	TK_MUST_CHECK;
+int tk_vm_slot_add(struct tk_vm *vm, gpa_t gpa, u64 size, void *hva,
+		   unsigned int flags) TK_MUST_CHECK;
 
 /*
  * A page range of the kernel area that page tables must map for the entry to work, given to
@@ -103,10 +103,20 @@ struct tk_uregs *tk_vcpu_regs(struct tk_vcpu *vcpu);
  */
 void tk_vcpu_resume_full(struct tk_vcpu *vcpu);
 
-/* Run until the next exit, described in *@exit. Never fails: KVM's failures are exits too. */
+/*
+ * Run until the next exit, described in *@exit. Never fails: KVM's failures are exits too.
+ *
+ * The registers need no checking by the caller: flags that are not a program's are dropped, and a
+ * RIP that is not canonical is TK_EXIT_FAULT (#GP) at once. After TK_EXIT_SHUTDOWN and
+ * TK_EXIT_FAILED every further run is TK_EXIT_FAILED.
+ */
 void tk_vcpu_run(struct tk_vcpu *vcpu, struct tk_exit *exit);
 
-/* True while the interrupted vCPU is inside entry code: run on, the pending exit comes first. */
+/*
+ * True if the last exit (TK_EXIT_INTERRUPTED, TK_EXIT_RING_FULL, TK_EXIT_NO_MEMORY_BEHIND) caught
+ * the vCPU on its way out with another exit: tk_vcpu_regs() is then not the program's, is not to
+ * be changed, and the next tk_vcpu_run() brings the pending exit first, at once.
+ */
 bool tk_vcpu_in_entry(struct tk_vcpu *vcpu);
 
 /* Any thread: the current or next tk_vcpu_run() of @vcpu ends soon (with a signal sent after). */
@@ -120,6 +130,7 @@ int tk_vcpu_get_xsave(struct tk_vcpu *vcpu, void *area, size_t size) TK_MUST_CHE
 int tk_vcpu_set_xsave(struct tk_vcpu *vcpu, const void *area, size_t size) TK_MUST_CHECK;
 
 const char *tk_exit_name(enum tk_exit_kind kind);
+const char *tk_vector_name(unsigned int vector); /* "#PF" */
 
 /* One-line reason, registers, code bytes, control registers: for people, after the unexpected. */
 void tk_vcpu_report(struct tk_vcpu *vcpu, const struct tk_exit *exit, struct tk_buf *out);

@@ -15,6 +15,21 @@
 #include "guest/area.h"
 #include "kvm/internal.h"
 
+static int make_room(struct tk_vm *vm)
+{
+	unsigned int cap = vm->cap_slots ? vm->cap_slots * 2 : 16;
+	struct tk_slot *slots;
+
+	if (vm->n_slots < vm->cap_slots)
+		return 0;
+	slots = reallocarray(vm->slots, cap, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	vm->slots = slots;
+	vm->cap_slots = cap;
+	return 0;
+}
+
 int tk_vm_slot_add(struct tk_vm *vm, gpa_t gpa, u64 size, void *hva, unsigned int flags)
 {
 	struct kvm_userspace_memory_region region = {
@@ -28,16 +43,18 @@ int tk_vm_slot_add(struct tk_vm *vm, gpa_t gpa, u64 size, void *hva, unsigned in
 
 	if (vm->n_slots >= vm->kvm->max_slots)
 		return -ENOSPC;
+	if (make_room(vm))
+		return -ENOMEM;
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
 		return -errno;
-	vm->n_slots++;
+	vm->slots[vm->n_slots++] = (struct tk_slot){gpa, size, hva};
 	return 0;
 }
 
 static void *map_memory(size_t size)
 {
-	return mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		    -1, 0);
 }
 
 static int enable_ring(struct tk_vm *vm, unsigned int bytes)
@@ -116,6 +133,7 @@ out_stacks:
 	munmap(vm->stacks, TK_STACKS_SIZE);
 out_close:
 	close(vm->fd);
+	free(vm->slots);
 out_free:
 	free(vm);
 	return rc;
@@ -127,11 +145,12 @@ void tk_vm_destroy(struct tk_vm *vm)
 
 	if (!vm)
 		return;
-	tk_list_for_each_safe(vcpu, tmp, &vm->idle, link)
+	tk_list_for_each_safe (vcpu, tmp, &vm->idle, link)
 		tk_vcpu_close(vcpu);
 	close(vm->fd);
 	munmap(vm->vvar, TK_VVAR_SIZE);
 	munmap(vm->stacks, TK_STACKS_SIZE);
+	free(vm->slots);
 	free(vm);
 }
 
