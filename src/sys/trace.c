@@ -1,25 +1,85 @@
 /* SPDX-License-Identifier: MIT */
-/* Trace lines, strace-like: one per completed call, one write(2) each. */
+/*
+ * Trace lines, strace-like: one per completed call, one write(2) each, so that the lines of
+ * several machines do not mix. What the arguments point at is shown as it is after the call.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sys/desc.h"
+#include "sys/trace.h"
+
+/* Calls whose result is an address. */
+static bool returns_address(const struct tk_syscall_desc *desc)
+{
+	return desc &&
+	       (desc->fn == tk_sys_mmap || desc->fn == tk_sys_mremap || desc->fn == tk_sys_brk);
+}
+
+static void print_error(struct tk_buf *line, long result)
+{
+	const char *name = strerrorname_np((int)-result);
+
+	if (result == -TK_ERESTARTSYS || result == -TK_ERESTARTNOHAND)
+		tk_buf_printf(line, "? ERESTART%s (To be restarted)",
+			      result == -TK_ERESTARTSYS ? "SYS" : "NOHAND");
+	else
+		tk_buf_printf(line, "-1 %s (%s)", name ? name : "E?", strerror((int)-result));
+}
+
+static void print_result(struct tk_buf *line, const struct tk_syscall_desc *desc, long result)
+{
+	tk_buf_printf(line, ") = ");
+	if (result == TK_NO_RESULT)
+		tk_buf_printf(line, "?");
+	else if (result < 0 && result >= -4095)
+		print_error(line, result);
+	else if (returns_address(desc))
+		tk_buf_printf(line, "%#lx", result);
+	else
+		tk_buf_printf(line, "%ld", result);
+	tk_buf_printf(line, "\n");
+}
+
+/*
+ * Write without SIGPIPE, which a library must neither cause nor catch: blocked meanwhile, and
+ * taken if it was our write that raised it. False: nobody reads any more.
+ */
+static bool write_quietly(int fd, const struct tk_buf *line)
+{
+	const struct timespec now = {0};
+	sigset_t pipe, before, pending;
+	bool was_pending, broken;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	sigpending(&pending);
+	was_pending = sigismember(&pending, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, &before);
+	broken = write(fd, line->data, line->len) < 0 && errno == EPIPE;
+	if (broken && !was_pending)
+		sigtimedwait(&pipe, NULL, &now);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return !broken;
+}
 
 void tk_trace_call(struct tk_task *task, const struct tk_syscall_desc *desc, long result)
 {
 	struct tk_buf line = {0};
-	unsigned int n = desc ? tk_syscall_n_args(desc) : 6;
 
 	tk_buf_printf(&line, "[%d] ", task->tid);
 	if (desc)
 		tk_buf_printf(&line, "%s(", desc->name);
 	else
-		tk_buf_printf(&line, "syscall_%u(", (u32)task->nr);
-	for (unsigned int i = 0; i < n; i++)
-		tk_buf_printf(&line, "%s%#lx", i ? ", " : "", (unsigned long)task->args[i]);
-	tk_buf_printf(&line, ") = %ld\n", result);
-	if (line.data && write(task->proc->trace_fd, line.data, line.len) < 0) {
-		/* whoever reads the trace went away: the guest must not notice */
-	}
+		tk_buf_printf(&line, "syscall_%#x(", (u32)task->nr);
+	tk_trace_args(&line, task, desc, result);
+	print_result(&line, desc, result);
+	if (!line.failed && !write_quietly(task->proc->trace_fd, &line))
+		task->proc->trace_fd = -1;
 	tk_buf_free(&line);
 }
