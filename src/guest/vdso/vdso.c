@@ -17,9 +17,6 @@
 #define NSEC_PER_SEC 1000000000u
 #define EXPORT	     __attribute__((visibility("default")))
 
-/* Where the image begins (vdso.ld); the data page lies TK_VVAR_SIZE before it. */
-extern const char tk_image_start[] __attribute__((visibility("hidden")));
-
 struct getcpu_cache;
 
 EXPORT int __vdso_clock_gettime(clockid_t clock, struct timespec *ts);
@@ -28,10 +25,13 @@ EXPORT int __vdso_gettimeofday(struct timeval *tv, struct timezone *tz);
 EXPORT time_t __vdso_time(time_t *t);
 EXPORT long __vdso_getcpu(unsigned int *cpu, unsigned int *node, struct getcpu_cache *unused);
 
+/* The page lies before the image, which begins at tk_image_start (vdso.ld). */
 static const volatile struct tk_vvar *data_page(void)
 {
-	return (const volatile struct tk_vvar *)(const volatile void *)(tk_image_start -
-									TK_VVAR_SIZE);
+	const volatile struct tk_vvar *page;
+
+	__asm__("lea tk_image_start - %c1(%%rip), %0" : "=r"(page) : "i"(TK_VVAR_SIZE));
+	return page;
 }
 
 static long syscall2(long nr, long a, long b)
