@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making and unmaking a machine. tk_vm, tk_mm and the process are independent of each other but
+ * for the order: the VM's memslots point into the address space's arena, so the VM goes first.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/regular.h"
+#include "machine/machine.h"
+#include "mm/mm.h"
+#include "sys/procfs.h"
+#include "sys/sys.h"
+#include "task/xstate.h"
+
+/* Of one machine; a process has 65530 (vm.max_map_count) and each may cost two. */
+#define MAX_VMAS 16384
+
+static const struct tkvm_machine_options default_options = {.size = sizeof(default_options)};
+
+static int slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags)
+{
+	return tk_vm_slot_add(ctx, gpa, size, hva, flags);
+}
+
+static int create_mm(struct tkvm_machine *machine, const struct tkvm_machine_options *options,
+		     struct tkvm_error *err)
+{
+	const struct tk_mm_options mm = {
+		.max_address_space = options->max_address_space ? options->max_address_space
+								: TK_DEFAULT_ADDRESS_SPACE,
+		.max_memory = options->max_memory ? options->max_memory : TK_DEFAULT_MEMORY,
+		.max_vmas = MAX_VMAS,
+		.backend = {.slot_add = slot_add, .ctx = machine->vm},
+	};
+
+	machine->proc.total_memory = mm.max_memory;
+	return tk_mm_create(&machine->mm, &mm, err);
+}
+
+static int map_range(void *arg, const struct tk_kernel_range *range)
+{
+	return tk_mm_map_kernel(arg, range->va, range->gpa, range->size, range->user, range->write,
+				range->exec);
+}
+
+static int create_hardware(struct tkvm_machine *machine, const struct tkvm_machine_options *options,
+			   struct tkvm_error *err)
+{
+	int rc = tk_kvm_open(&machine->kvm, err);
+
+	if (rc)
+		return rc;
+	machine->have_kvm = true;
+	rc = tk_vm_create(&machine->vm, &machine->kvm, 0, err);
+	if (!rc)
+		rc = create_mm(machine, options, err);
+	if (rc)
+		return rc;
+	rc = tk_vm_for_each_kernel_range(machine->vm, map_range, machine->mm);
+	if (rc)
+		return tk_fail_errno(err, -rc, "machine: map the kernel area");
+	tk_clock_init(&machine->clock, tk_vm_vvar(machine->vm),
+		      machine->kvm.host_tsc && tk_clock_host_ok(), 0, NULL);
+	return 0;
+}
+
+static void set_limits(struct tk_proc *proc)
+{
+	struct tk_mm_rlimits *mm = tk_mm_rlimits(proc->mm);
+
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		if (getrlimit(i, &proc->rlimits[i]))
+			proc->rlimits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+	*mm = (struct tk_mm_rlimits){
+		.as = proc->rlimits[RLIMIT_AS].rlim_cur,
+		.data = proc->rlimits[RLIMIT_DATA].rlim_cur,
+		.stack = proc->rlimits[RLIMIT_STACK].rlim_cur,
+		.memlock = proc->rlimits[RLIMIT_MEMLOCK].rlim_cur,
+	};
+}
+
+static struct tk_cred own_cred(void)
+{
+	struct tk_cred cred;
+
+	if (getresuid(&cred.uid, &cred.euid, &cred.suid))
+		cred.uid = cred.euid = cred.suid = getuid();
+	if (getresgid(&cred.gid, &cred.egid, &cred.sgid))
+		cred.gid = cred.egid = cred.sgid = getgid();
+	return cred;
+}
+
+static int fill_proc(struct tkvm_machine *machine, const struct tkvm_machine_options *options,
+		     struct tkvm_error *err)
+{
+	struct tk_proc *proc = &machine->proc;
+
+	proc->mm = machine->mm;
+	proc->machine = machine;
+	proc->ops = &tk_machine_proc_ops;
+	proc->policy = &machine->rules;
+	proc->cred = own_cred();
+	proc->max_tasks = options->max_threads
+				  ? TK_MIN(options->max_threads, machine->kvm.max_vcpus)
+				  : machine->kvm.max_vcpus;
+	proc->start_ns = tk_now_ns();
+	proc->trace_fd = options->trace_fd > 0 ? options->trace_fd : -1;
+	proc->xcr0 = machine->kvm.xcr0;
+	proc->xstate_size = tk_xstate_size(proc->xcr0);
+	proc->stats.calls = calloc(TK_SYSCALL_MAX, sizeof(*proc->stats.calls));
+	snprintf(proc->hostname, sizeof(proc->hostname), "%s",
+		 options->hostname ? options->hostname : "tinykvm");
+	set_limits(proc);
+	if (!proc->stats.calls)
+		return tk_fail_errno(err, ENOMEM, "machine");
+	return 0;
+}
+
+static int tk_stdio_new(int fd, struct tk_file **ret)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return tk_shared_new(fd, flags, "stdio", ret);
+}
+
+/* @host becomes the guest's descriptor @fd, the caller's own one staying as it is. */
+static int add_stdio(struct tk_proc *proc, int fd, int host, struct tkvm_error *err)
+{
+	struct tk_file *file;
+	int copy, rc;
+
+	if (host < 0)
+		return 0;
+	copy = fcntl(host, F_DUPFD_CLOEXEC, 3);
+	if (copy < 0)
+		return tk_fail_errno(err, errno == EBADF ? EINVAL : errno,
+				     "machine: descriptor %d for the program's %d", host, fd);
+	rc = tk_stdio_new(copy, &file);
+	if (rc)
+		return tk_fail_errno(err, -rc, "machine: descriptor %d", host);
+	rc = tk_fd_install_at(&proc->files, file, (u64)fd, false);
+	if (rc < 0) {
+		tk_file_put(file);
+		return tk_fail_errno(err, -rc, "machine: descriptor %d", host);
+	}
+	return 0;
+}
+
+static int open_files(struct tkvm_machine *machine, const struct tkvm_machine_options *options,
+		      struct tkvm_error *err)
+{
+	static const int own[3] = {0, 1, 2};
+	const int *stdio = options->stdio ? options->stdio : own;
+	struct tk_proc *proc = &machine->proc;
+	char cwd[PATH_MAX];
+	int rc;
+
+	if (!options->cwd && !getcwd(cwd, sizeof(cwd)))
+		strcpy(cwd, "/");
+	tk_fdtable_init(&proc->files, (unsigned int)TK_MIN(proc->rlimits[RLIMIT_NOFILE].rlim_cur,
+							   (rlim_t)1 << 20));
+	rc = tk_ns_init(&proc->ns, &machine->rules, options->cwd ? options->cwd : cwd, err);
+	if (rc)
+		return rc;
+	machine->have_files = true;
+	tk_procfs_init(&proc->ns.synth, proc);
+	for (int i = 0; i < 3 && !rc; i++)
+		rc = add_stdio(proc, i, stdio[i], err);
+	return rc;
+}
+
+static int create(struct tkvm_machine *machine, const struct tkvm_machine_options *options,
+		  struct tkvm_error *err)
+{
+	static const struct tk_policy nothing;
+	int rc;
+
+	tk_proc_init(&machine->proc);
+	machine->randomize = options->randomize;
+	rc = tk_rules_copy(&machine->rules, options->policy ? &options->policy->rules : &nothing);
+	if (rc)
+		return tk_fail_errno(err, -rc, "machine");
+	rc = create_hardware(machine, options, err);
+	if (!rc)
+		rc = fill_proc(machine, options, err);
+	if (!rc)
+		rc = open_files(machine, options, err);
+	return rc;
+}
+
+int tkvm_machine_create(struct tkvm_machine **ret, const struct tkvm_machine_options *options,
+			struct tkvm_error *err)
+{
+	struct tkvm_machine *machine;
+	int rc;
+
+	if (!options)
+		options = &default_options;
+	if (options->size != sizeof(*options))
+		return tk_fail(err, EINVAL,
+			       "machine: options->size is not that of this library (%zu)",
+			       sizeof(*options));
+	machine = calloc(1, sizeof(*machine));
+	if (!machine)
+		return tk_fail_errno(err, ENOMEM, "machine");
+	rc = create(machine, options, err);
+	if (rc) {
+		tkvm_machine_destroy(machine);
+		return rc;
+	}
+	*ret = machine;
+	return 0;
+}
+
+/* Also for one that was only made in part. */
+void tkvm_machine_destroy(struct tkvm_machine *machine)
+{
+	if (!machine)
+		return;
+	tk_proc_destroy(&machine->proc);
+	if (machine->have_files) {
+		tk_fdtable_destroy(&machine->proc.files);
+		tk_ns_destroy(&machine->proc.ns);
+	}
+	if (machine->vm)
+		tk_vm_destroy(machine->vm);
+	if (machine->mm)
+		tk_mm_destroy(machine->mm);
+	if (machine->have_kvm)
+		tk_kvm_close(&machine->kvm);
+	tk_policy_destroy(&machine->rules);
+	tk_buf_free(&machine->report);
+	free(machine->pollfds);
+	free(machine);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside src/machine: a VM, an address space and a process, put together.
+ *
+ * One host thread runs a machine at a time. What other threads may touch is in @kick and
+ * @signals, nothing else.
+ */
+#ifndef TK_MACHINE_MACHINE_H
+#define TK_MACHINE_MACHINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "guest/clock.h"
+#include "kvm/kick.h"
+#include "kvm/vcpu.h"
+#include "task/task.h"
+#include "tinykvm/machine.h"
+
+#define TK_DEFAULT_MEMORY	 TK_MIB(8192)
+#define TK_DEFAULT_ADDRESS_SPACE TK_MIB(122880)
+
+struct tkvm_policy {
+	struct tk_policy rules;
+};
+
+enum tk_phase {
+	TK_PHASE_EMPTY,	 /* no program yet */
+	TK_PHASE_LOADED, /* never ran */
+	TK_PHASE_OVER,	 /* it ended, or loading failed */
+};
+
+struct tkvm_machine {
+	enum tk_phase phase;
+	struct tk_kvm kvm;
+	struct tk_vm *vm;
+	struct tk_mm *mm;
+	struct tk_proc proc;
+	struct tk_policy rules; /* a copy, plus what every guest may read (rules.c) */
+	struct tk_clock clock;	/* keeps the vDSO's data page */
+	bool randomize;
+	bool have_kvm, have_files; /* what there is to undo */
+
+	/* the run loop */
+	s64 wall_deadline;
+	s64 armed;		/* when the next kick comes, TK_FOREVER: none */
+	s64 slice_end;		/* of @last, when others are runnable too */
+	struct tk_task *last;	/* the task that ran last */
+	s64 last_poll;		/* when the blocked tasks' descriptors were last looked at */
+	bool look;		/* something may have become due: see housekeeping() */
+	struct pollfd *pollfds; /* of all blocked tasks, rebuilt for each wait */
+	size_t pollfds_cap;
+
+	/* the outcome, where proc does not say it */
+	bool failed;
+	bool has_fault; /* the last fatal fault, for the message */
+	u64 fault_rip, fault_addr;
+	struct tk_buf report;
+
+	/* other threads */
+	_Atomic u64 signals;		/* sent from outside, not yet taken: TK_SIGBIT */
+	_Atomic(struct tk_kick *) kick; /* NULL: nobody runs it */
+	atomic_int kickers;		/* threads that may be using @kick */
+};
+
+/* rules.c: @to is only to be destroyed if the call succeeds. 0 or -ENOMEM. */
+int tk_rules_copy(struct tk_policy *to, const struct tk_policy *from) TK_MUST_CHECK;
+/* The guest may read canonical @guest_path. */
+int tk_rules_grant(struct tk_policy *rules, const char *guest_path) TK_MUST_CHECK;
+
+/* cpu.c: vCPUs of tasks, made when a task first runs. */
+int tk_cpu_attach(struct tk_task *task, const struct tk_uregs *regs, u64 fs_base) TK_MUST_CHECK;
+void tk_cpu_detach(struct tk_task *task);
+/* The vCPU of @task, made now if need be; NULL with a message in *@err. */
+struct tk_vcpu *tk_cpu_get(struct tk_task *task, struct tkvm_error *err);
+extern const struct tk_proc_ops tk_machine_proc_ops;
+
+/* fault.c: a processor exception becomes a signal, or the page is supplied. */
+void tk_machine_fault(struct tkvm_machine *machine, struct tk_task *task,
+		      const struct tk_exit *exit);
+/* The program did what user code may not do: SIGSEGV as for a general protection fault. */
+void tk_machine_forbidden(struct tk_task *task);
+void tk_machine_no_memory(struct tkvm_machine *machine, struct tk_task *task,
+			  const struct tk_exit *exit);
+
+/* wait.c: time and descriptors. */
+/* Everything that time or the outside world brings: signals, timers, deadlines, the time limit. */
+void tk_machine_look(struct tkvm_machine *machine);
+/* No task is runnable: wait until that may have changed. */
+void tk_machine_wait(struct tkvm_machine *machine);
+
+/* end.c: outcomes. */
+void tk_machine_limit(struct tkvm_machine *machine, enum tkvm_limit limit);
+void tk_machine_fail(struct tkvm_machine *machine, struct tk_vcpu *vcpu,
+		     const struct tk_exit *exit);
+void tk_machine_fail_text(struct tkvm_machine *machine, const char *text);
+void tk_machine_result(struct tkvm_machine *machine, struct tkvm_result *result);
+
+#endif

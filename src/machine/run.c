@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run loop: pick a thread of the program, run it until it leaves, answer that, deliver
+ * signals, again. One host thread does all of it, so nothing here is locked.
+ *
+ * Nothing of time is looked at while the program makes system calls and nothing is due: a kick
+ * (kvm/kick.h) interrupts the vCPU when something is, and stays pending if it comes in between.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "machine/machine.h"
+#include "sys/sys.h"
+
+/* The next runnable task: the last one, unless it yielded or its time slice is over. */
+static struct tk_task *pick(struct tkvm_machine *machine)
+{
+	struct tk_proc *proc = &machine->proc;
+	struct tk_list *from = machine->last ? &machine->last->link : &proc->tasks, *pos;
+	struct tk_task *task = machine->last;
+	bool stay = task && task->state == TK_TASK_RUNNABLE && !proc->yielded;
+
+	proc->yielded = false;
+	if (proc->stopped)
+		return NULL;
+	if (stay && (proc->n_tasks == 1 || tk_now_ns() < machine->slice_end))
+		return task;
+	for (pos = from->next;; pos = pos->next) {
+		if (pos == &proc->tasks) {
+			if (from == &proc->tasks)
+				return NULL;
+			continue;
+		}
+		task = tk_list_entry(pos, struct tk_task, link);
+		if (task->state == TK_TASK_RUNNABLE)
+			return task;
+		if (pos == from)
+			return NULL;
+	}
+}
+
+static void set_result(struct tk_task *task, long rc)
+{
+	task->in_call = rc == TK_BLOCKED;
+	if (rc == TK_BLOCKED || rc == TK_NO_RESULT)
+		return;
+	if (rc == -TK_ERESTARTSYS || rc == -TK_ERESTARTNOHAND) {
+		task->interrupted = (int)-rc;
+		return;
+	}
+	task->regs->rax = (u64)rc;
+	if (rc != -EINTR)
+		tk_sigmask_restore(task);
+}
+
+/* Enter a system call, for the first time or again. */
+static void call(struct tkvm_machine *machine, struct tk_task *task)
+{
+	set_result(task, tk_syscall(task));
+	if (task->in_call || machine->proc.timers_changed)
+		machine->look = true;
+	machine->proc.timers_changed = false;
+}
+
+static void begin_call(struct tkvm_machine *machine, struct tk_task *task)
+{
+	const struct tk_uregs *regs = task->regs;
+
+	task->nr = regs->rax;
+	task->args[0] = regs->rdi;
+	task->args[1] = regs->rsi;
+	task->args[2] = regs->rdx;
+	task->args[3] = regs->r10;
+	task->args[4] = regs->r8;
+	task->args[5] = regs->r9;
+	call(machine, task);
+}
+
+static void answer(struct tkvm_machine *machine, struct tk_task *task, struct tk_vcpu *vcpu,
+		   const struct tk_exit *exit)
+{
+	switch (exit->kind) {
+	case TK_EXIT_SYSCALL:
+		begin_call(machine, task);
+		break;
+	case TK_EXIT_FAULT:
+		tk_machine_fault(machine, task, exit);
+		break;
+	case TK_EXIT_INTERRUPTED:
+		machine->look = true;
+		break;
+	case TK_EXIT_NO_MEMORY_BEHIND:
+		tk_machine_no_memory(machine, task, exit);
+		break;
+	case TK_EXIT_RING_FULL:
+		break; /* machines without images have no ring */
+	case TK_EXIT_ALIEN:
+		tk_machine_forbidden(task);
+		break;
+	case TK_EXIT_SHUTDOWN:
+	case TK_EXIT_FAILED:
+		tk_machine_fail(machine, vcpu, exit);
+		break;
+	}
+}
+
+static bool must_deliver(const struct tk_task *task)
+{
+	return task->interrupted || task->fault.pending || task->sig.restore_saved ||
+	       (tk_signal_pending_set(task) & ~task->sig.blocked);
+}
+
+static void run_task(struct tkvm_machine *machine, struct tk_task *task)
+{
+	struct tkvm_error err = {0};
+	struct tk_vcpu *vcpu = tk_cpu_get(task, &err);
+	struct tk_exit exit;
+
+	if (!vcpu) {
+		tk_machine_fail_text(machine, err.message);
+		return;
+	}
+	/* Inside entry code the program's own state is not in the registers: that exit is first. */
+	if (must_deliver(task) && !tk_vcpu_in_entry(vcpu)) {
+		tk_signal_deliver(task);
+		if (machine->proc.exiting || machine->proc.stopped)
+			return;
+	}
+	tk_clock_update(&machine->clock);
+	tk_vcpu_run(vcpu, &exit);
+	task->regs = tk_vcpu_regs(vcpu);
+	machine->proc.stats.exits++;
+	answer(machine, task, vcpu, &exit);
+}
+
+/* Threads that ended. The leader stays, a zombie, as long as the process lives. */
+static void bury(struct tkvm_machine *machine, struct tk_task *task)
+{
+	if (task->state != TK_TASK_DEAD || task == machine->proc.leader)
+		return;
+	if (machine->proc.current == task)
+		tk_proc_account(&machine->proc, NULL);
+	if (machine->last == task)
+		machine->last = NULL;
+	tk_task_free(task);
+}
+
+static void step(struct tkvm_machine *machine)
+{
+	struct tk_proc *proc = &machine->proc;
+	struct tk_task *task = pick(machine);
+
+	if (!task) {
+		tk_machine_wait(machine);
+		return;
+	}
+	if (proc->current != task)
+		tk_proc_account(proc, task);
+	if (machine->last != task)
+		machine->look |= proc->n_tasks > 1;
+	machine->last = task;
+	if (task->in_call)
+		call(machine, task);
+	else
+		run_task(machine, task);
+	bury(machine, task);
+}
+
+static void loop(struct tkvm_machine *machine)
+{
+	while (!machine->proc.exiting) {
+		if (machine->look)
+			tk_machine_look(machine);
+		else
+			step(machine);
+	}
+}
+
+/* From here on tkvm_machine_signal() may interrupt the calling thread. */
+static int begin(struct tkvm_machine *machine, const struct tkvm_run_limits *limits,
+		 struct tkvm_error *err)
+{
+	struct tk_kick *kick;
+	int rc = tk_kick_create(&kick, err);
+
+	if (rc)
+		return rc;
+	machine->wall_deadline = TK_FOREVER;
+	if (limits && limits->wall_ns &&
+	    (limits->wall_ns > INT64_MAX ||
+	     __builtin_add_overflow(tk_now_ns(), (s64)limits->wall_ns, &machine->wall_deadline)))
+		machine->wall_deadline = TK_FOREVER;
+	machine->armed = TK_FOREVER;
+	machine->slice_end = 0;
+	machine->look = true;
+	atomic_store(&machine->kick, kick);
+	return 0;
+}
+
+static void end(struct tkvm_machine *machine)
+{
+	struct tk_kick *kick = atomic_exchange(&machine->kick, NULL);
+
+	while (atomic_load(&machine->kickers))
+		sched_yield(); /* they hold it for one system call */
+	tk_kick_destroy(kick);
+	tk_proc_account(&machine->proc, NULL);
+	machine->phase = TK_PHASE_OVER;
+}
+
+int tkvm_machine_run(struct tkvm_machine *machine, const struct tkvm_run_limits *limits,
+		     struct tkvm_result *result, struct tkvm_error *err)
+{
+	int rc;
+
+	if (limits && limits->size != sizeof(*limits))
+		return tk_fail(err, EINVAL, "run: limits->size is not that of this library");
+	if (machine->phase != TK_PHASE_LOADED)
+		return tk_fail(err, EINVAL, "run: %s",
+			       machine->phase == TK_PHASE_EMPTY ? "no program is loaded"
+								: "the program has ended");
+	rc = begin(machine, limits, err);
+	if (rc)
+		return rc;
+	loop(machine);
+	end(machine);
+	tk_machine_result(machine, result);
+	return 0;
+}
+
+int tkvm_machine_signal(struct tkvm_machine *machine, int signo)
+{
+	struct tk_kick *kick;
+
+	if (signo < 1 || signo > TK_NSIG)
+		return -EINVAL;
+	atomic_fetch_or(&machine->signals, TK_SIGBIT(signo));
+	atomic_fetch_add(&machine->kickers, 1);
+	kick = atomic_load(&machine->kick);
+	if (kick)
+		tk_kick_send(kick);
+	atomic_fetch_sub(&machine->kickers, 1);
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Numbers about a machine. */
+#include <errno.h>
+#include <string.h>
+
+#include "machine/machine.h"
+#include "machine/version.h"
+#include "mm/mm.h"
+#include "sys/sys.h"
+#include "tinykvm/tinykvm.h"
+
+const char *tkvm_version(void)
+{
+	return TK_VERSION;
+}
+
+static u64 count_calls(const struct tk_proc *proc)
+{
+	u64 sum = 0;
+
+	for (unsigned int i = 0; i < TK_SYSCALL_MAX; i++)
+		sum += proc->stats.calls[i];
+	return sum;
+}
+
+static u64 cpu_ns(struct tkvm_machine *machine)
+{
+	const struct tk_task *task;
+	s64 sum = machine->proc.dead_cpu_ns;
+
+	tk_list_for_each (task, &machine->proc.tasks, link)
+		sum += task->cpu_ns;
+	return (u64)sum;
+}
+
+int tkvm_machine_stats(struct tkvm_machine *machine, struct tkvm_stats *stats)
+{
+	const struct tk_proc *proc = &machine->proc;
+	struct tkvm_stats s = {.size = stats->size};
+	struct tk_mm_usage usage;
+
+	if (stats->size < sizeof(stats->size) || stats->size > sizeof(s))
+		return -EINVAL;
+	tk_mm_usage(machine->mm, &usage);
+	s.exits = proc->stats.exits;
+	s.syscalls = count_calls(proc);
+	s.unknown_syscalls = proc->stats.unknown_calls;
+	s.faults = proc->stats.faults;
+	s.cpu_ns = cpu_ns(machine);
+	s.resident_bytes = usage.resident_bytes;
+	s.virtual_bytes = usage.virtual_bytes;
+	s.threads = proc->n_tasks;
+	s.mappings = usage.vmas;
+	memcpy(stats, &s, stats->size);
+	return 0;
+}
+
+u64 tkvm_machine_syscall_count(const struct tkvm_machine *machine, unsigned int nr)
+{
+	return nr < TK_SYSCALL_MAX ? machine->proc.stats.calls[nr] : 0;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time and the outside world. While the program runs, a kick ends KVM_RUN when the next thing is
+ * due (timer, deadline of a blocked task, end of a time slice, time limit); while nobody can run,
+ * one ppoll() waits for all of it. A kick may come early: whoever gets it looks at everything.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/machine.h"
+#include "task/timer.h"
+#include "task/wait.h"
+
+/* How long one task may keep others waiting, and how stale the view of descriptors may be then. */
+#define SLICE_NS (4 * 1000 * 1000)
+#define POLL_NS	 (1 * 1000 * 1000)
+#define NAP_NS	 (10 * 1000 * 1000)
+
+static void take_signals(struct tkvm_machine *machine)
+{
+	u64 set = atomic_exchange(&machine->signals, 0);
+
+	for (; set; set &= set - 1) {
+		struct tk_siginfo info = tk_siginfo_user(__builtin_ctzll(set) + 1, 0, 0, 0);
+
+		tk_signal_proc(&machine->proc, &info);
+	}
+}
+
+static s64 earliest_wait(const struct tk_proc *proc)
+{
+	const struct tk_task *task;
+	s64 when = TK_FOREVER;
+
+	tk_list_for_each (task, &proc->tasks, link) {
+		if (task->state == TK_TASK_BLOCKED)
+			when = TK_MIN(when, task->wait.deadline);
+	}
+	return when;
+}
+
+static void wake_expired(struct tk_proc *proc, s64 now)
+{
+	struct tk_task *task;
+
+	tk_list_for_each (task, &proc->tasks, link) {
+		if (task->state == TK_TASK_BLOCKED && task->wait.deadline <= now)
+			task->state = TK_TASK_RUNNABLE;
+	}
+}
+
+/* The descriptors of all blocked tasks in one array; false: out of memory. */
+static bool gather(struct tkvm_machine *machine, size_t *count)
+{
+	struct tk_task *task;
+	struct pollfd *fds;
+	size_t n = 0;
+
+	tk_list_for_each (task, &machine->proc.tasks, link) {
+		if (task->state == TK_TASK_BLOCKED)
+			n += task->wait.nfds;
+	}
+	*count = n;
+	if (n > machine->pollfds_cap) {
+		fds = realloc(machine->pollfds, n * sizeof(*fds));
+		if (!fds)
+			return false;
+		machine->pollfds = fds;
+		machine->pollfds_cap = n;
+	}
+	n = 0;
+	tk_list_for_each (task, &machine->proc.tasks, link) {
+		if (task->state != TK_TASK_BLOCKED || !task->wait.nfds)
+			continue;
+		memcpy(&machine->pollfds[n], task->wait.fds,
+		       task->wait.nfds * sizeof(*machine->pollfds));
+		n += task->wait.nfds;
+	}
+	return true;
+}
+
+/* Hand the results of a poll back, in the order in which gather() collected them. */
+static void scatter(struct tkvm_machine *machine)
+{
+	struct tk_task *task;
+	size_t n = 0;
+
+	tk_list_for_each (task, &machine->proc.tasks, link) {
+		bool ready = false;
+
+		if (task->state != TK_TASK_BLOCKED)
+			continue;
+		for (unsigned int i = 0; i < task->wait.nfds; i++) {
+			task->wait.fds[i].revents = machine->pollfds[n++].revents;
+			ready |= task->wait.fds[i].revents != 0;
+		}
+		if (ready)
+			task->state = TK_TASK_RUNNABLE;
+	}
+}
+
+static void poll_now(struct tkvm_machine *machine, s64 now)
+{
+	size_t n;
+
+	machine->last_poll = now;
+	if (gather(machine, &n) && n && poll(machine->pollfds, n, 0) > 0)
+		scatter(machine);
+}
+
+static bool any_waits_for_fds(const struct tk_proc *proc)
+{
+	const struct tk_task *task;
+
+	tk_list_for_each (task, &proc->tasks, link) {
+		if (task->state == TK_TASK_BLOCKED && task->wait.nfds)
+			return true;
+	}
+	return false;
+}
+
+static unsigned int runnable(const struct tk_proc *proc)
+{
+	const struct tk_task *task;
+	unsigned int n = 0;
+
+	tk_list_for_each (task, &proc->tasks, link)
+		n += task->state == TK_TASK_RUNNABLE;
+	return n;
+}
+
+static s64 next_event(struct tkvm_machine *machine)
+{
+	struct tk_proc *proc = &machine->proc;
+
+	return TK_MIN(TK_MIN(machine->wall_deadline, tk_timers_deadline(proc)),
+		      earliest_wait(proc));
+}
+
+/* See to it that a running program is interrupted in time. Too early does no harm. */
+static void arm(struct tkvm_machine *machine, s64 now)
+{
+	struct tk_proc *proc = &machine->proc;
+	unsigned int n = runnable(proc);
+	s64 when;
+
+	if (!n)
+		return; /* tk_machine_wait() will do it */
+	when = next_event(machine);
+	if (n > 1)
+		when = TK_MIN(when, machine->slice_end);
+	if (any_waits_for_fds(proc))
+		when = TK_MIN(when, now + POLL_NS);
+	if (when >= machine->armed && machine->armed > now)
+		return;
+	if (when == TK_FOREVER && machine->armed == TK_FOREVER)
+		return;
+	tk_kick_arm(atomic_load(&machine->kick), when);
+	machine->armed = when;
+}
+
+void tk_machine_look(struct tkvm_machine *machine)
+{
+	struct tk_proc *proc = &machine->proc;
+	s64 now;
+
+	machine->look = false;
+	tk_kick_drain();
+	now = tk_now_ns();
+	if (machine->armed <= now)
+		machine->armed = TK_FOREVER;
+	take_signals(machine);
+	if (now >= machine->wall_deadline) {
+		tk_machine_limit(machine, TKVM_LIMIT_TIME);
+		return;
+	}
+	tk_timers_run(proc);
+	wake_expired(proc, now);
+	if (any_waits_for_fds(proc) && now - machine->last_poll >= POLL_NS)
+		poll_now(machine, now);
+	if (now >= machine->slice_end)
+		machine->slice_end = now + SLICE_NS;
+	arm(machine, now);
+}
+
+/*
+ * The host does not take that many descriptors in one call, or has no memory: wait a little and
+ * let every call look for itself.
+ */
+static void nap(struct tk_proc *proc, const struct timespec *timeout, const sigset_t *mask)
+{
+	struct timespec ts = {.tv_nsec = NAP_NS};
+	struct tk_task *task;
+
+	if (timeout && timeout->tv_sec == 0 && timeout->tv_nsec < NAP_NS)
+		ts = *timeout;
+	ppoll(NULL, 0, &ts, mask);
+	tk_list_for_each (task, &proc->tasks, link) {
+		if (task->state == TK_TASK_BLOCKED && task->wait.nfds)
+			task->state = TK_TASK_RUNNABLE;
+	}
+}
+
+void tk_machine_wait(struct tkvm_machine *machine)
+{
+	s64 when = next_event(machine), now = tk_now_ns();
+	struct timespec ts, *timeout = NULL;
+	sigset_t mask;
+	size_t n;
+	int rc;
+
+	machine->look = true;
+	tk_proc_account(&machine->proc, NULL);
+	if (when != TK_FOREVER) {
+		ts = tk_ns_timespec(TK_MAX(when - now, 0));
+		timeout = &ts;
+	}
+	tk_kick_wait_mask(&mask);
+	if (!gather(machine, &n)) {
+		nap(&machine->proc, timeout, &mask);
+		return;
+	}
+	rc = ppoll(machine->pollfds, n, timeout, &mask);
+	if (rc > 0)
+		scatter(machine);
+	else if (rc < 0 && errno != EINTR)
+		nap(&machine->proc, timeout, &mask);
+}
