@@ -63,7 +63,8 @@ struct tk_file {
 	int flags;     /* O_ACCMODE | O_APPEND | O_NONBLOCK | O_PATH | ..., as F_GETFL shows them */
 	bool seekable; /* @pos means something */
 	bool pollable; /* may return -EAGAIN; hostfd can be waited for */
-	bool writable; /* the policy lets a directory's content be changed through it */
+	bool writable; /* the policy lets what it names be changed through it: content, attributes */
+	unsigned int may; /* enum tk_may bits of the policy on it and, for a directory, below it */
 	s64 pos;
 	struct tk_epoll_item *watches; /* registrations in epoll objects (fs/epoll.h) */
 	char *path; /* guest path at open, or "pipe:[7]", "socket:[8]": what /proc/self/fd shows */

@@ -14,6 +14,7 @@
 #define TK_FS_PATH_H
 
 #include <limits.h>
+#include <time.h>
 
 #include "fs/fdtable.h"
 #include "fs/synth.h"
@@ -24,8 +25,12 @@ struct tk_ns {
 	struct tk_synth synth;
 	struct tk_file *cwd; /* a directory */
 	mode_t umask;
-	int rootfd;	/* O_PATH of the host's "/" */
-	int *volume_fds; /* O_PATH, parallel to policy->volumes */
+	int rootfd;	      /* O_PATH of the host's "/" */
+	int *volume_fds;      /* O_PATH, parallel to policy->volumes */
+	struct timespec born; /* time stamps of synthetic files */
+	mode_t host_umask; /* of the VMM: it applies to what is created, whether we like it or not
+			    */
+	u64 host_fsize;	   /* RLIMIT_FSIZE of the VMM: to exceed it would cost the VMM a SIGXFSZ */
 };
 
 enum tk_walk_flags {
@@ -37,15 +42,28 @@ enum tk_walk_flags {
 	TK_WALK_IN_ROOT = 32,
 	TK_WALK_NO_MAGICLINKS = 64,
 	TK_WALK_NO_XDEV = 128,
+	/*
+	 * The last component is a name to be made, removed or renamed: it is not looked up, a
+	 * trailing slash is only reported (@want_dir), and "." and ".." are told by @last.
+	 */
+	TK_WALK_PARENT = 256,
 };
 
+enum tk_last { TK_LAST_NORM, TK_LAST_DOT, TK_LAST_DOTDOT, TK_LAST_ROOT };
+
 struct tk_path {
-	char guest[PATH_MAX];	     /* canonical guest path */
-	int dirfd;		     /* host descriptor of the parent, owned; -1 for synthetic files */
-	char name[NAME_MAX + 1];     /* last component; "": the object is @dirfd itself */
+	char guest[PATH_MAX];	 /* canonical guest path */
+	int dirfd;		 /* host descriptor of the parent, owned; -1 for synthetic files */
+	char name[NAME_MAX + 1]; /* last component; "": the object is @dirfd itself */
 	struct tk_synth_entry synth; /* kind NONE or HOST: on the host */
 	bool want_dir;		     /* the guest wrote a trailing slash */
+	enum tk_last last;	     /* with TK_WALK_PARENT: what the last component was */
 	unsigned int may;	     /* enum tk_may bits the policy grants on @guest */
+	/*
+	 * The object is what this open file refers to (AT_EMPTY_PATH, /proc/self/fd/N): a
+	 * reference, and @dirfd is -1. NULL otherwise.
+	 */
+	struct tk_file *file;
 };
 
 int tk_ns_init(struct tk_ns *ns, const struct tk_policy *policy, const char *cwd,
@@ -60,6 +78,31 @@ void tk_ns_destroy(struct tk_ns *ns);
 int tk_path_resolve(struct tk_ns *ns, const struct tk_fdtable *files, int dirfd, const char *path,
 		    unsigned int flags, unsigned int may, struct tk_path *out) TK_MUST_CHECK;
 void tk_path_done(struct tk_path *path);
+
+/*
+ * A host descriptor (O_PATH, to be closed by the caller) of the object itself, links not followed.
+ * -ENOENT; -EOPNOTSUPP if it is not on the host. Through tk_fd_link() every call that lacks
+ * an *at() form works on exactly this object.
+ */
+int tk_path_pin(const struct tk_path *path) TK_MUST_CHECK;
+
+#define TK_FD_LINK_SIZE 32
+/* "/proc/self/fd/@fd" for the VMM's own system calls; returns @buf. */
+const char *tk_fd_link(char buf[TK_FD_LINK_SIZE], int fd);
+
+/* stat(2) of what was resolved, synthetic or not. */
+int tk_path_stat(const struct tk_ns *ns, const struct tk_path *path, struct stat *st) TK_MUST_CHECK;
+
+/* The text of a symbolic link (magic links included) into @buf: length, or -EINVAL (no link) ... */
+ssize_t tk_path_readlink(const struct tk_ns *ns, const struct tk_fdtable *files,
+			 const struct tk_path *path, char *buf, size_t size) TK_MUST_CHECK;
+
+/*
+ * Where an open file or directory is now, in guest terms: @file->path unless it is on the host
+ * and was renamed since. 0, -ENOENT (removed, or moved out of the guest's sight), -ENAMETOOLONG.
+ */
+int tk_ns_file_path(const struct tk_ns *ns, const struct tk_file *file,
+		    char buf[PATH_MAX]) TK_MUST_CHECK;
 
 /*
  * open(2): resolve and open. @how_resolve: openat2's RESOLVE_* of the guest. Stores a new
