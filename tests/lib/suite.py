@@ -113,6 +113,7 @@ class Suite:
         parser.add_argument("--slow", action="store_true", help="also the tests marked slow")
         parser.add_argument("--list", action="store_true", help="print the tests' names")
         parser.add_argument("-v", "--verbose", action="store_true", help="say what passes, too")
+        parser.add_argument("--suffix", default="", help="added to the name of the suite")
         parser.add_argument("--skip", metavar="FILE", help="tests to leave out: lines NAME REASON")
         parser.add_argument("patterns", nargs="*", metavar="NAME", help="tests to run (all); *?[]")
         self.parser = parser
@@ -121,6 +122,7 @@ class Suite:
         self.args = self.parser.parse_args()
         self.args.build = os.path.abspath(self.args.build)
         self.kvmserver = os.path.join(self.args.build, "kvmserver")
+        self.name += self.args.suffix
         self.left_out = read_reasons(self.args.skip) if self.args.skip else {}
         return self.args
 

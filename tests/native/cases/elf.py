@@ -8,13 +8,10 @@ KINDS = {
     "pie-now": (["-Wl,-z,now,-z,relro"], "gcc"),
     "exec-0x400000": (["-no-pie", "-fno-pie"], "gcc"),
     "exec-0x200000": (["-no-pie", "-fno-pie", "-Wl,-Ttext-segment=0x200000"], "gcc"),
-    "exec-high": (["-no-pie", "-fno-pie", "-mcmodel=large", "-Wl,-Ttext-segment=0x555500000000",
-                   "-static"], "gcc"),
     "static": (["-static"], "gcc"),
     "static-0x200000": (["-static", "-Wl,-Ttext-segment=0x200000"], "gcc"),
     "static-pie": (["-static-pie", "-fPIE"], "gcc"),
     "aligned-2M": (["-Wl,-z,max-page-size=0x200000"], "gcc"),
-    "one-segment": (["-static", "-Wl,-N"], "gcc"),
     "execstack": (["-z", "execstack"], "gcc"),
     "musl": ([], "musl-gcc"),
     "musl-static": (["-static"], "musl-gcc"),
@@ -40,7 +37,9 @@ def register(cases):
         return [["./prog", "a", "b"]]
     script = os.path.join(os.path.dirname(__file__), "..", "src", "gap.ld")
     for kind, flags in (("static", ["-static"]), ("static-pie", ["-static-pie", "-fPIE"]),
-                        ("unordered", ["-static", "-T", os.path.abspath(script)])):
+                        ("one-segment", ["-static", "-Wl,-N"]),
+                        ("high", ["-static", "-mcmodel=large", "-no-pie", "-fno-pie",
+                                  "-Wl,-Ttext-segment=0x555500000000"]), ("unordered", ["-static", "-T", os.path.abspath(script)])):
         cases.add("elf-nolibc-" + kind, setup=wrap(cases, lambda d, f=flags: nolibc(d, f)), status=21)
 
     def avx(directory):
