@@ -17,6 +17,7 @@ void tk_proc_init(struct tk_proc *proc)
 	tk_list_init(&proc->futexes);
 	tk_list_init(&proc->timers);
 	tk_proc_signals_init(&proc->sig);
+	tk_net_init(&proc->net);
 	proc->next_tid = TK_GUEST_PID;
 	proc->next_timer_id = 0;
 	proc->max_tasks = 1;
@@ -31,6 +32,7 @@ void tk_proc_destroy(struct tk_proc *proc)
 	tk_list_for_each_safe (task, tmp, &proc->tasks, link)
 		tk_task_free(task);
 	tk_timers_clear(proc);
+	tk_net_destroy(&proc->net);
 	tk_sigqueue_flush(&proc->sig.shared);
 	tk_buf_free(&proc->argv);
 	tk_buf_free(&proc->envp);

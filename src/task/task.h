@@ -20,6 +20,7 @@
 #include "fs/fdtable.h"
 #include "fs/path.h"
 #include "mm/access.h"
+#include "net/net.h"
 #include "policy/policy.h"
 #include "task/attrs.h"
 #include "task/signal.h"
@@ -116,6 +117,7 @@ struct tk_proc {
 	struct tk_mm *mm;
 	struct tk_fdtable files;
 	struct tk_ns ns; /* root, cwd, umask, grants, synthetic files */
+	struct tk_net net; /* what its sockets share */
 	const struct tk_policy *policy;
 	struct tk_cred cred;
 	struct rlimit rlimits[RLIM_NLIMITS];

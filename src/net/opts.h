@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Socket options: the table of net/sockopt.h at work. */
+#ifndef TK_NET_OPTS_H
+#define TK_NET_OPTS_H
+
+#include "net/sock.h"
+
+#define TK_OPT_MAX 512 /* no option's value is longer */
+
+/* The most bytes of a value that setsockopt looks at, or -ENOPROTOOPT and its like. */
+int tk_opt_set_size(const struct tk_sock *sock, int level, int name);
+/* setsockopt with @len bytes, at most tk_opt_set_size(). 0 or -errno. */
+int tk_opt_set(struct tk_sock *sock, int level, int name, const void *value, socklen_t len);
+
+/*
+ * getsockopt into @value (TK_OPT_MAX bytes), at most *@len of them; stores how many. 0 or -errno.
+ * @ids: what SO_PEERCRED shows of peers in this VMM.
+ */
+int tk_opt_get(struct tk_sock *sock, const struct tk_net_ids *ids, int level, int name, void *value,
+	       socklen_t *len);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The socket object: which kinds exist, plain reads and writes, ioctls, the end.
+ *
+ * Internet, unix and, read-only, NETLINK_ROUTE sockets; nothing raw, whatever the VMM may do.
+ * Addresses are net/addr.c's, unix paths net/unix.c's, control messages net/control.c's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "fs/anon.h"
+#include "net/ifreq.h"
+#include "net/netlink.h"
+#include "net/rights.h"
+#include "net/sock.h"
+
+static int check_inet(int type, int protocol)
+{
+	if (type == SOCK_RAW)
+		return protocol ? -EPERM : -EPROTONOSUPPORT;
+	if (type != SOCK_STREAM && type != SOCK_DGRAM)
+		return -ESOCKTNOSUPPORT;
+	if (protocol < 0 || protocol >= IPPROTO_MAX)
+		return -EINVAL;
+	if (!protocol || protocol == (type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP))
+		return 0;
+	return -EPROTONOSUPPORT;
+}
+
+static int check_unix(int type, int protocol)
+{
+	if (protocol && protocol != AF_UNIX)
+		return -EPROTONOSUPPORT;
+	if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET && type != SOCK_RAW)
+		return -ESOCKTNOSUPPORT;
+	return 0;
+}
+
+/* Interfaces and routes of the host can be read by guests that have any network at all. */
+static int check_netlink(const struct tk_policy *policy, int type, int protocol)
+{
+	if (!policy->n_nets)
+		return -EAFNOSUPPORT;
+	if (type != SOCK_RAW && type != SOCK_DGRAM)
+		return -ESOCKTNOSUPPORT;
+	return protocol == NETLINK_ROUTE ? 0 : -EPROTONOSUPPORT;
+}
+
+int tk_sock_check(const struct tk_policy *policy, int family, int type, int protocol)
+{
+	if (family < 0 || family >= AF_MAX)
+		return -EAFNOSUPPORT;
+	if (type < 0 || type > SOCK_PACKET)
+		return -EINVAL;
+	switch (family) {
+	case AF_INET:
+	case AF_INET6:
+		return check_inet(type, protocol);
+	case AF_UNIX:
+		return check_unix(type, protocol);
+	case AF_NETLINK:
+		return check_netlink(policy, type, protocol);
+	default:
+		return -EAFNOSUPPORT;
+	}
+}
+
+bool tk_sock_is_stream(const struct tk_sock *sock)
+{
+	return sock->type == SOCK_STREAM;
+}
+
+ssize_t tk_sock_send(struct tk_sock *sock, const struct msghdr *msg, int flags)
+{
+	ssize_t rc;
+
+	if (sock->family == AF_NETLINK)
+		return tk_netlink_send(sock, msg, flags);
+	rc = sendmsg(sock->file.hostfd, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+	return rc < 0 ? -errno : rc;
+}
+
+ssize_t tk_sock_recv(struct tk_sock *sock, struct msghdr *msg, int flags)
+{
+	ssize_t rc = recvmsg(sock->file.hostfd, msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	return rc < 0 ? -errno : rc;
+}
+
+s64 tk_sock_timeout(const struct tk_sock *sock, int opt)
+{
+	struct timeval tv = {0};
+	socklen_t len = sizeof(tv);
+
+	if (getsockopt(sock->file.hostfd, SOL_SOCKET, opt, &tv, &len) ||
+	    (!tv.tv_sec && !tv.tv_usec) || tv.tv_sec >= TK_FOREVER / TK_NSEC_PER_SEC)
+		return TK_FOREVER;
+	return tv.tv_sec * TK_NSEC_PER_SEC + tv.tv_usec * 1000;
+}
+
+/* read(2) on a socket without control buffer: descriptors in the message are dropped by the host.
+ */
+static ssize_t sock_readv(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
+
+	return pos ? -ESPIPE : tk_sock_recv(tk_sock_of(file), &msg, 0);
+}
+
+static ssize_t sock_writev(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
+
+	return pos ? -ESPIPE : tk_sock_send(tk_sock_of(file), &msg, 0);
+}
+
+static long sock_ioctl(struct tk_file *file, struct tk_mm *mm, unsigned int cmd, u64 arg)
+{
+	return tk_sock_ioctl(tk_sock_of(file), mm, cmd, arg);
+}
+
+/* Closing may drop messages with files in them: see which flights that ended. */
+static void sock_release(struct tk_file *file)
+{
+	struct tk_sock *sock = tk_sock_of(file);
+
+	close(file->hostfd);
+	file->hostfd = -1;
+	if (sock->bind_dir >= 0)
+		close(sock->bind_dir);
+	tk_list_del(&sock->bound);
+	if (sock->family == AF_UNIX)
+		tk_rights_sweep(sock->net);
+}
+
+static const struct tk_file_ops sock_ops = {
+	.kind = "socket",
+	.readv = sock_readv,
+	.writev = sock_writev,
+	.ioctl = sock_ioctl,
+	.release = sock_release,
+};
+
+int tk_sock_new(struct tk_file **ret, struct tk_net *net, const struct tk_policy *policy,
+		int hostfd, int family, int type, int protocol, int flags)
+{
+	struct tk_sock *sock;
+	struct stat st = {0};
+	char name[40];
+
+	fstat(hostfd, &st);
+	snprintf(name, sizeof(name), "socket:[%lu]", (unsigned long)st.st_ino);
+	sock = tk_anon_new(sizeof(*sock), &sock_ops, hostfd, O_RDWR | flags, name);
+	if (!sock)
+		return -ENOMEM;
+	sock->net = net;
+	sock->policy = policy;
+	sock->family = family;
+	/* unix(7): SOCK_RAW is taken for SOCK_DGRAM. */
+	sock->type = family == AF_UNIX && type == SOCK_RAW ? SOCK_DGRAM : type;
+	sock->protocol = protocol;
+	sock->rcvlowat = 1;
+	sock->bind_dir = -1;
+	tk_list_init(&sock->bound);
+	*ret = &sock->file;
+	return 0;
+}
+
+struct tk_sock *tk_sock_of(struct tk_file *file)
+{
+	return file->ops == &sock_ops ? tk_container_of(file, struct tk_sock, file) : NULL;
+}

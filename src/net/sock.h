@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sockets: open files over host sockets that are always non-blocking. What a copy of a machine
+ * needs to make one anew is here or in the host socket itself: options can be read from the host
+ * (@opts_set names those that were set, by row of net/sockopt.h), addresses too.
+ */
+#ifndef TK_NET_SOCK_H
+#define TK_NET_SOCK_H
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/list.h"
+#include "fs/file.h"
+#include "net/net.h"
+
+struct tk_unix_name {
+	socklen_t len; /* 0: none */
+	struct sockaddr_un addr;
+};
+
+struct tk_sock {
+	struct tk_file file;
+	struct tk_net *net;
+	const struct tk_policy *policy;
+	int family, type, protocol;
+	bool pair; /* made by socketpair(2) */
+	bool listening;
+	int backlog;	 /* of the last listen(2) */
+	int rcvlowat;	 /* SO_RCVLOWAT as set; 1 */
+	u64 opts_set[2]; /* bit n: row n of the option table was set */
+
+	/* AF_UNIX: addresses as the guest wrote them, and the host's for the same (net/unix.h) */
+	struct tk_unix_name local, peer, host_local;
+	int bind_dir;	      /* directory that host_local goes through; keeps its number taken */
+	struct tk_list bound; /* in net->bound while bound to a path */
+};
+
+/*
+ * May the guest have such a socket? @type without flags. 0, -EAFNOSUPPORT, -ESOCKTNOSUPPORT,
+ * -EPROTONOSUPPORT, -EINVAL, -EPERM (raw).
+ */
+int tk_sock_check(const struct tk_policy *policy, int family, int type, int protocol);
+
+/* Wrap a non-blocking host socket, which is consumed in every case. @flags: O_NONBLOCK or 0. */
+int tk_sock_new(struct tk_file **ret, struct tk_net *net, const struct tk_policy *policy,
+		int hostfd, int family, int type, int protocol, int flags) TK_MUST_CHECK;
+
+struct tk_sock *tk_sock_of(struct tk_file *file); /* NULL: -ENOTSOCK */
+
+/* Byte streams, where messages have no boundaries, and EPIPE comes with SIGPIPE. */
+bool tk_sock_is_stream(const struct tk_sock *sock);
+
+/* One host call, never waiting, never raising SIGPIPE. A count or -errno. */
+ssize_t tk_sock_send(struct tk_sock *sock, const struct msghdr *msg, int flags);
+ssize_t tk_sock_recv(struct tk_sock *sock, struct msghdr *msg, int flags);
+
+/* SO_RCVTIMEO or SO_SNDTIMEO in ns, TK_FOREVER if not set. */
+s64 tk_sock_timeout(const struct tk_sock *sock, int opt);
+
+#endif
