@@ -8,17 +8,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "sys/desc.h"
 #include "sys/trace.h"
 
-/* Calls whose result is an address. */
-static bool returns_address(const struct tk_syscall_desc *desc)
+static bool returns_address(u64 nr)
 {
-	return desc &&
-	       (desc->fn == tk_sys_mmap || desc->fn == tk_sys_mremap || desc->fn == tk_sys_brk);
+	return (u32)nr == SYS_mmap || (u32)nr == SYS_mremap || (u32)nr == SYS_brk;
 }
 
 static void print_error(struct tk_buf *line, long result)
@@ -32,14 +31,14 @@ static void print_error(struct tk_buf *line, long result)
 		tk_buf_printf(line, "-1 %s (%s)", name ? name : "E?", strerror((int)-result));
 }
 
-static void print_result(struct tk_buf *line, const struct tk_syscall_desc *desc, long result)
+static void print_result(struct tk_buf *line, u64 nr, long result)
 {
 	tk_buf_printf(line, ") = ");
 	if (result == TK_NO_RESULT)
 		tk_buf_printf(line, "?");
 	else if (result < 0 && result >= -4095)
 		print_error(line, result);
-	else if (returns_address(desc))
+	else if (returns_address(nr))
 		tk_buf_printf(line, "%#lx", result);
 	else
 		tk_buf_printf(line, "%ld", result);
@@ -78,7 +77,7 @@ void tk_trace_call(struct tk_task *task, const struct tk_syscall_desc *desc, lon
 	else
 		tk_buf_printf(&line, "syscall_%#x(", (u32)task->nr);
 	tk_trace_args(&line, task, desc, result);
-	print_result(&line, desc, result);
+	print_result(&line, task->nr, result);
 	if (!line.failed && !write_quietly(task->proc->trace_fd, &line))
 		task->proc->trace_fd = -1;
 	tk_buf_free(&line);
