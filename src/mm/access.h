@@ -63,7 +63,7 @@ u32 *tk_mm_word(struct tk_mm *mm, gva_t addr, enum tk_access access, bool *anon)
 struct tk_futex_key {
 	u64 object, offset; /* object 0: private to this address space */
 };
-int tk_mm_futex_key(struct tk_mm *mm, gva_t addr, bool shared, struct tk_futex_key *key)
-	TK_MUST_CHECK;
+int tk_mm_futex_key(struct tk_mm *mm, gva_t addr, bool shared,
+		    struct tk_futex_key *key) TK_MUST_CHECK;
 
 #endif

@@ -23,7 +23,7 @@
 
 struct tk_mm;
 
-/* Where memslots go. With ops == NULL an address space works without KVM (tests, fuzzing). */
+/* Where memslots go. With slot_add == NULL an address space works without KVM (tests, fuzzing). */
 struct tk_mm_backend {
 	int (*slot_add)(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags);
 	void *ctx;
@@ -31,18 +31,23 @@ struct tk_mm_backend {
 
 struct tk_mm_options {
 	u64 max_address_space; /* bytes of arena: what may be bound to chunks at a time */
-	u64 max_memory;	       /* bytes of private memory in use, see tk_mm_over_limit() */
-	unsigned int max_vmas; /* -ENOMEM beyond */
+	u64 max_memory;	       /* bytes of private memory and page tables in use; 0: no limit */
+	unsigned int max_vmas; /* -ENOMEM beyond. Costs up to 2 * (this + arena chunks) host vmas */
 	struct tk_mm_backend backend;
 };
 
 /* What a file mapping keeps of its file. Shared by the vmas split from one mapping. */
 struct tk_backing {
 	unsigned int refs;
-	int hostfd;	  /* owned */
-	bool may_write;	  /* shared mappings may be made writable */
-	u64 dev, ino;	  /* for /proc/self/maps */
-	char name[];	  /* guest path, ditto */
+	int hostfd;	/* owned */
+	bool may_write; /* shared mappings may be made writable */
+	u64 dev, ino;	/* for /proc/self/maps; the host's unless changed after tk_backing_new() */
+	/* private to src/mm */
+	u64 host_dev, host_ino;
+	bool sized;	 /* has an end beyond which access faults */
+	bool anon;	 /* a memfd of ours: shared anonymous memory */
+	bool duplicated; /* mremap mapped the same pages twice */
+	char name[];	 /* guest path, for /proc/self/maps */
 };
 
 /* Takes ownership of @hostfd in every case. NULL: out of memory. */
@@ -103,12 +108,12 @@ void tk_mm_report_walk(struct tk_mm *mm, gva_t addr, struct tk_buf *out);
 
 struct tk_vma_info {
 	gva_t start, end;
-	int prot;	  /* PROT_* */
-	bool shared;	  /* MAP_SHARED */
+	int prot;    /* PROT_* */
+	bool shared; /* MAP_SHARED */
 	bool grows_down;
-	u64 offset;	  /* file offset of start */
+	u64 offset;			  /* file offset of start */
 	const struct tk_backing *backing; /* NULL: anonymous */
-	const char *name; /* "[heap]", ...; NULL: none */
+	const char *name;		  /* "[heap]", ...; NULL: none */
 };
 
 /* Call @fn for every vma in address order until it returns non-zero; returns that value. */
@@ -130,5 +135,23 @@ struct tk_mm_rlimits {
 	u64 as, data, stack, memlock;
 };
 struct tk_mm_rlimits *tk_mm_rlimits(struct tk_mm *mm);
+
+/*
+ * mlock, mlock2 (@onfault) and munlock, mlockall, munlockall. Guest memory is never really locked;
+ * what is kept is the accounting: RLIMIT_MEMLOCK, and what locked pages refuse.
+ */
+long tk_mm_mlock(struct tk_mm *mm, gva_t addr, u64 len, bool onfault);
+long tk_mm_munlock(struct tk_mm *mm, gva_t addr, u64 len);
+long tk_mm_mlockall(struct tk_mm *mm, int flags);
+long tk_mm_munlockall(struct tk_mm *mm);
+
+/* True once a fault or an access by the VMM failed because max_memory or the arena is used up. */
+bool tk_mm_over_limit(const struct tk_mm *mm);
+
+/*
+ * Verify that vmas, chunks, page tables, counts and the host mapping agree: for tests and fuzzers.
+ * Returns NULL, or the text of what is wrong. @deep also reads the host's list of mappings.
+ */
+const char *tk_mm_check(struct tk_mm *mm, bool deep);
 
 #endif
