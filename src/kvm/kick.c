@@ -2,13 +2,14 @@
 /*
  * Owns the kick signal and the per-thread timer. State of a kick, all of it in the kernel:
  *
- *	signal pending in the thread  -> KVM_RUN and ppoll return EINTR until it is drained
+ *	signal pending in the thread  -> KVM_RUN returns EINTR, fd is readable, until drained
  *	signal not pending            -> nothing to see
  *
  * so nothing is lost whatever the order of send, arm, run and drain.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 struct tk_kick {
 	pid_t pid, tid;
 	timer_t timer;
+	int fd; /* signalfd(2): nothing is ever read from it */
 };
 
 static void kick_set(sigset_t *set)
@@ -46,13 +48,20 @@ int tk_kick_create(struct tk_kick **ret, struct tkvm_error *err)
 		rc = tk_fail_errno(err, rc, "kick: block signal %d", TK_KICK_SIGNAL);
 		goto out_free;
 	}
+	kick->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (kick->fd < 0) {
+		rc = tk_fail_errno(err, errno, "kick: signalfd");
+		goto out_free;
+	}
 	event.sigev_notify_thread_id = kick->tid;
 	if (timer_create(CLOCK_MONOTONIC, &event, &kick->timer)) {
 		rc = tk_fail_errno(err, errno, "kick: timer_create");
-		goto out_free;
+		goto out_close;
 	}
 	*ret = kick;
 	return 0;
+out_close:
+	close(kick->fd);
 out_free:
 	free(kick);
 	return rc;
@@ -63,6 +72,7 @@ void tk_kick_destroy(struct tk_kick *kick)
 	if (!kick)
 		return;
 	timer_delete(kick->timer);
+	close(kick->fd);
 	tk_kick_drain();
 	free(kick);
 }
@@ -112,8 +122,7 @@ bool tk_kick_drain(void)
 	return any;
 }
 
-void tk_kick_wait_mask(sigset_t *mask)
+int tk_kick_fd(const struct tk_kick *kick)
 {
-	pthread_sigmask(SIG_BLOCK, NULL, mask);
-	sigdelset(mask, TK_KICK_SIGNAL);
+	return kick->fd;
 }

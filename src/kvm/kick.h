@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupting a host thread that sits in tk_vcpu_run() or waits in ppoll(), without a signal
- * handler: a real-time signal that the thread keeps blocked, that KVM_RUN alone unblocks
+ * Interrupting a host thread that sits in tk_vcpu_run() or polls, without a signal handler: a
+ * real-time signal that the thread keeps blocked, that KVM_RUN alone unblocks
  * (KVM_SET_SIGNAL_MASK) and that is consumed with sigtimedwait(2). Plus a timer that sends it.
  *
  * A kick says "look", not what at: the sender stores what is to be seen first. To interrupt a
@@ -23,7 +23,7 @@ struct tk_kick;
 /*
  * Make the calling thread one that can be kicked. TK_KICK_SIGNAL is blocked in it from now on and
  * for good (a kick may arrive after tk_kick_destroy(), and its default action kills).
- *   -EAGAIN, -ENOMEM  no timer to be had
+ *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM  no timer or no descriptor to be had
  */
 int tk_kick_create(struct tk_kick **ret, struct tkvm_error *err) TK_MUST_CHECK;
 
@@ -43,7 +43,10 @@ void tk_kick_disarm(struct tk_kick *kick);
 /* The calling thread: consume all pending kicks. True if there were any. */
 bool tk_kick_drain(void);
 
-/* The signal mask for ppoll(2) under which a kick ends the wait with EINTR. */
-void tk_kick_wait_mask(sigset_t *mask);
+/*
+ * A descriptor that the owner may poll for POLLIN: readable while a kick is pending. (Unblocking
+ * the signal in ppoll(2) instead would deliver it, and its default action ends the process.)
+ */
+int tk_kick_fd(const struct tk_kick *kick);
 
 #endif

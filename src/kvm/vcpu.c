@@ -138,7 +138,8 @@ static int set_signal_mask(const struct tk_vcpu *vcpu)
 	} mask = {.head.len = 8};
 	sigset_t set;
 
-	tk_kick_wait_mask(&set);
+	pthread_sigmask(SIG_BLOCK, NULL, &set);
+	sigdelset(&set, TK_KICK_SIGNAL);
 	memcpy(&mask.head.sigset, &set, 8);
 	return ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, &mask) ? -errno : 0;
 }

@@ -51,7 +51,15 @@ static void wake_expired(struct tk_proc *proc, s64 now)
 	}
 }
 
-/* The descriptors of all blocked tasks in one array; false: out of memory. */
+static struct pollfd kick_pollfd(struct tkvm_machine *machine)
+{
+	return (struct pollfd){.fd = tk_kick_fd(atomic_load(&machine->kick)), .events = POLLIN};
+}
+
+/*
+ * The descriptors of all blocked tasks in one array, and the kick's behind them (not in *@count);
+ * false: out of memory.
+ */
 static bool gather(struct tkvm_machine *machine, size_t *count)
 {
 	struct tk_task *task;
@@ -63,12 +71,12 @@ static bool gather(struct tkvm_machine *machine, size_t *count)
 			n += task->wait.nfds;
 	}
 	*count = n;
-	if (n > machine->pollfds_cap) {
-		fds = realloc(machine->pollfds, n * sizeof(*fds));
+	if (n + 1 > machine->pollfds_cap) {
+		fds = realloc(machine->pollfds, (n + 1) * sizeof(*fds));
 		if (!fds)
 			return false;
 		machine->pollfds = fds;
-		machine->pollfds_cap = n;
+		machine->pollfds_cap = n + 1;
 	}
 	n = 0;
 	tk_list_for_each (task, &machine->proc.tasks, link) {
@@ -78,6 +86,7 @@ static bool gather(struct tkvm_machine *machine, size_t *count)
 		       task->wait.nfds * sizeof(*machine->pollfds));
 		n += task->wait.nfds;
 	}
+	machine->pollfds[n] = kick_pollfd(machine);
 	return true;
 }
 
@@ -189,14 +198,16 @@ void tk_machine_look(struct tkvm_machine *machine)
  * The host does not take that many descriptors in one call, or has no memory: wait a little and
  * let every call look for itself.
  */
-static void nap(struct tk_proc *proc, const struct timespec *timeout, const sigset_t *mask)
+static void nap(struct tkvm_machine *machine, const struct timespec *timeout)
 {
+	struct tk_proc *proc = &machine->proc;
+	struct pollfd kick = kick_pollfd(machine);
 	struct timespec ts = {.tv_nsec = NAP_NS};
 	struct tk_task *task;
 
 	if (timeout && timeout->tv_sec == 0 && timeout->tv_nsec < NAP_NS)
 		ts = *timeout;
-	ppoll(NULL, 0, &ts, mask);
+	ppoll(&kick, 1, &ts, NULL);
 	tk_list_for_each (task, &proc->tasks, link) {
 		if (task->state == TK_TASK_BLOCKED && task->wait.nfds)
 			task->state = TK_TASK_RUNNABLE;
@@ -207,7 +218,6 @@ void tk_machine_wait(struct tkvm_machine *machine)
 {
 	s64 when = next_event(machine), now = tk_now_ns();
 	struct timespec ts, *timeout = NULL;
-	sigset_t mask;
 	size_t n;
 	int rc;
 
@@ -217,14 +227,13 @@ void tk_machine_wait(struct tkvm_machine *machine)
 		ts = tk_ns_timespec(TK_MAX(when - now, 0));
 		timeout = &ts;
 	}
-	tk_kick_wait_mask(&mask);
 	if (!gather(machine, &n)) {
-		nap(&machine->proc, timeout, &mask);
+		nap(machine, timeout);
 		return;
 	}
-	rc = ppoll(machine->pollfds, n, timeout, &mask);
+	rc = ppoll(machine->pollfds, n + 1, timeout, NULL);
 	if (rc > 0)
 		scatter(machine);
 	else if (rc < 0 && errno != EINTR)
-		nap(&machine->proc, timeout, &mask);
+		nap(machine, timeout);
 }
