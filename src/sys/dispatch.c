@@ -9,11 +9,6 @@
 
 #include "sys/desc.h"
 
-/* Rows may come before their handlers: a missing one answers -ENOSYS. */
-#define X(nr, name, ...) tk_syscall_fn tk_sys_##name __attribute__((weak));
-#include "sys/table.h"
-#undef X
-
 /* clang-format off */
 #define K(kind) TK_ARG_##kind
 #define KINDS_0(...)		  {TK_ARG_NONE}
@@ -83,8 +78,8 @@ long tk_syscall(struct tk_task *task)
 	long result = -ENOSYS;
 
 	if (!task->wait.begun)
-		count(proc, task->nr, desc && desc->fn);
-	if (desc && desc->fn)
+		count(proc, task->nr, desc);
+	if (desc)
 		result = desc->fn(task, task->args);
 	if (result == TK_BLOCKED)
 		return result;
