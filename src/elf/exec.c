@@ -181,7 +181,10 @@ static int open_interp(struct loader *l)
 	if (rc < 0)
 		return rc;
 	interp->path = l->interp_path;
-	rc = l->exec->ops->open(l->exec->ctx, interp->path, TK_EXEC_ELF_INTERPRETER, &interp->file);
+	/* as in a script, an empty name means a directory to the kernel */
+	rc = interp->path[0] ? l->exec->ops->open(l->exec->ctx, interp->path,
+						  TK_EXEC_ELF_INTERPRETER, &interp->file)
+			     : -EACCES;
 	if (rc == 0)
 		rc = check_file(interp);
 	if (rc < 0)

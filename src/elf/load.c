@@ -17,15 +17,13 @@ static u64 page_up(u64 x)
 	return tk_page_down(x + TK_PAGE_SIZE - 1);
 }
 
-/* Find @len free bytes at @addr, or anywhere if it is 0; nothing stays mapped. */
-static long find_room(struct tk_mm *mm, gva_t addr, u64 len)
+/* Find @len free bytes, at @addr if @flags has MAP_FIXED_NOREPLACE; nothing stays mapped. */
+static long find_room(struct tk_mm *mm, gva_t addr, u64 len, u64 flags)
 {
-	u64 flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	long at;
 	int rc;
 
-	if (addr)
-		flags |= MAP_FIXED_NOREPLACE;
+	flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	at = tk_mm_mmap(mm, addr, len, PROT_NONE, flags, NULL, 0);
 	if (at < 0)
 		return at;
@@ -41,19 +39,19 @@ int tk_elf_place(struct tk_mm *mm, const struct tk_elf *elf, gva_t hint, gva_t *
 
 	if (elf->fixed) {
 		*bias = 0;
-		at = find_room(mm, elf->lo, len);
+		at = find_room(mm, elf->lo, len, MAP_FIXED_NOREPLACE);
 		return at < 0 ? (int)at : 0;
 	}
 	if (hint && elf->hi > TK_USER_TOP - base)
 		return -ENOMEM;
 	if (hint) {
-		at = find_room(mm, base + elf->lo, len);
+		at = find_room(mm, base + elf->lo, len, MAP_FIXED_NOREPLACE);
 		*bias = base;
 		return at < 0 ? (int)at : 0;
 	}
 	if (len > TK_USER_TOP - slack)
 		return -ENOMEM;
-	at = find_room(mm, 0, len + slack);
+	at = find_room(mm, 0, len + slack, 0);
 	if (at < 0)
 		return (int)at;
 	/* the bias, not the address, is what has to be aligned; it may wrap below zero */

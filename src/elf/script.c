@@ -68,5 +68,6 @@ int tk_script_parse(const char head[TK_SCRIPT_HEAD], struct tk_script *script)
 		arg++;
 	script->has_arg = arg < end && head[sep] != '\0';
 	copy_text(script->arg, head + arg, script->has_arg ? end - arg : 0);
-	return 0;
+	/* an empty name is the current directory to the kernel, which is no program */
+	return script->interp[0] ? 0 : -EACCES;
 }

@@ -19,7 +19,10 @@ struct tk_script {
 
 bool tk_is_script(const char head[TK_SCRIPT_HEAD]);
 
-/* @head begins with "#!". Returns 0, or -ENOEXEC: no interpreter's name, or it is cut off. */
+/*
+ * @head begins with "#!". Returns 0, -ENOEXEC (no interpreter's name, or it is cut off), or
+ * -EACCES (its name is empty, as in a file that ends behind the "#!").
+ */
 int tk_script_parse(const char head[TK_SCRIPT_HEAD], struct tk_script *script) TK_MUST_CHECK;
 
 #endif

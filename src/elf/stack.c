@@ -195,7 +195,9 @@ int tk_stack_map(struct tk_mm *mm, const struct tk_exec *exec, const struct tk_s
 		return tk_fail(err, EINVAL, "%s: bad stack size", exec->path);
 	res->stack = info->top - size;
 	rc = tk_mm_mmap(mm, res->stack, size, prot,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, NULL, 0);
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_STACK |
+				MAP_FIXED_NOREPLACE,
+			NULL, 0);
 	if (rc < 0)
 		return tk_fail_errno(err, (int)-rc, "%s: no room for the stack", exec->path);
 	tk_mm_set_name(mm, res->stack, size, "[stack]");
