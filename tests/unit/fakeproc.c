@@ -32,20 +32,13 @@ static void fake_memory(struct fake_proc *fake)
 	fake->heap_end = fake->heap + HEAP_SIZE;
 }
 
-static void fake_task(struct fake_proc *fake)
+static void fake_table(struct tk_proc *proc)
 {
-	struct tk_task *task = &fake->task;
-
-	task->proc = &fake->proc;
-	task->tid = TK_GUEST_PID;
-	task->regs = &fake->regs;
-	task->wait.deadline = TK_FOREVER;
-	task->wait.fds = task->wait.inline_fds;
-	tk_list_init(&task->sig.own.list);
-	tk_list_init(&task->link);
-	tk_list_add_tail(&fake->proc.tasks, &task->link);
-	fake->proc.leader = task;
-	fake->proc.n_tasks = 1;
+	tk_fdtable_init(&proc->files, 1024);
+	proc->rlimits[RLIMIT_NOFILE] = (struct rlimit){1024, 4096};
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		if (i != RLIMIT_NOFILE)
+			proc->rlimits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
 }
 
 void fake_init(struct fake_proc *fake)
@@ -54,27 +47,23 @@ void fake_init(struct fake_proc *fake)
 	struct tkvm_error err = {0};
 
 	memset(fake, 0, sizeof(*fake));
+	tk_proc_init(proc);
 	fake_memory(fake);
 	tk_policy_init(&fake->policy);
 	proc->mm = fake->mm;
 	proc->policy = &fake->policy;
-	proc->trace_fd = -1;
-	proc->next_tid = TK_GUEST_PID + 1;
-	proc->max_tasks = 1;
 	proc->cred = (struct tk_cred){1000, 1000, 1000, 1000, 1000, 1000};
-	proc->rlimits[RLIMIT_NOFILE] = (struct rlimit){1024, 4096};
-	tk_list_init(&proc->tasks);
-	tk_list_init(&proc->sig.shared.list);
-	tk_fdtable_init(&proc->files, 1024);
+	fake_table(proc);
 	assert_int_equal(tk_ns_init(&proc->ns, &fake->policy, "/", &err), 0);
-	fake_task(fake);
+	fake->task = tk_task_new(proc);
+	assert_non_null(fake->task);
+	fake->task->regs = &fake->regs;
 }
 
 void fake_destroy(struct fake_proc *fake)
 {
-	tk_wait_end(&fake->task);
-	fake_clear_signals(fake);
 	tk_fdtable_destroy(&fake->proc.files);
+	tk_proc_destroy(&fake->proc);
 	tk_ns_destroy(&fake->proc.ns);
 	tk_policy_destroy(&fake->policy);
 	tk_mm_destroy(fake->mm);
@@ -115,29 +104,29 @@ void fake_reset_heap(struct fake_proc *fake)
 
 static long fake_call(struct fake_proc *fake, tk_syscall_fn *fn, const u64 a[6])
 {
-	long result = fn(&fake->task, a);
+	long result = fn(fake->task, a);
 
 	if (result != TK_BLOCKED)
-		tk_wait_end(&fake->task);
+		tk_wait_end(fake->task);
 	return result;
 }
 
 long fake_enter(struct fake_proc *fake, tk_syscall_fn *fn, const u64 a[6])
 {
-	tk_wait_end(&fake->task);
+	tk_wait_end(fake->task);
 	return fake_call(fake, fn, a);
 }
 
 long fake_again(struct fake_proc *fake, tk_syscall_fn *fn, const u64 a[6])
 {
-	fake->task.wait.begun = true;
-	fake->task.state = TK_TASK_RUNNABLE;
+	fake->task->wait.begun = true;
+	fake->task->state = TK_TASK_RUNNABLE;
 	return fake_call(fake, fn, a);
 }
 
 bool fake_wait(struct fake_proc *fake, int max_ms)
 {
-	struct tk_wait *wait = &fake->task.wait;
+	struct tk_wait *wait = &fake->task->wait;
 	s64 left = (s64)max_ms * 1000000, until = wait->deadline;
 	struct timespec ts;
 	bool due = false;
@@ -166,31 +155,17 @@ long fake_once(struct fake_proc *fake, tk_syscall_fn *fn, const u64 a[6])
 {
 	long result = fake_enter(fake, fn, a);
 
-	tk_wait_end(&fake->task);
-	fake->task.state = TK_TASK_RUNNABLE;
+	tk_wait_end(fake->task);
+	fake->task->state = TK_TASK_RUNNABLE;
 	return result;
 }
 
 bool fake_signalled(const struct fake_proc *fake, int sig)
 {
-	return ((fake->task.sig.own.pending | fake->proc.sig.shared.pending) & TK_SIGBIT(sig)) != 0;
-}
-
-/* Queue entries belong to src/task, which offers no way to drop them: free what it allocated. */
-static void fake_drain(struct tk_sigqueue *queue)
-{
-	while (!tk_list_empty(&queue->list)) {
-		struct tk_list *node = queue->list.next;
-
-		tk_list_del(node);
-		free(node);
-	}
-	queue->pending = 0;
-	queue->n = 0;
+	return (tk_signal_pending_set(fake->task) & TK_SIGBIT(sig)) != 0;
 }
 
 void fake_clear_signals(struct fake_proc *fake)
 {
-	fake_drain(&fake->task.sig.own);
-	fake_drain(&fake->proc.sig.shared);
+	tk_signal_discard(&fake->proc, ~0ull);
 }
