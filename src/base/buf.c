@@ -32,7 +32,8 @@ void tk_buf_add(struct tk_buf *buf, const void *data, size_t len)
 {
 	if (!reserve(buf, len))
 		return;
-	memcpy(buf->data + buf->len, data, len);
+	if (len) /* an empty buffer's data is NULL, which memcpy must not get */
+		memcpy(buf->data + buf->len, data, len);
 	buf->len += len;
 	buf->data[buf->len] = '\0';
 }
