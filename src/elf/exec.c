@@ -27,6 +27,7 @@ struct image {
 	struct tk_elf elf;
 	gva_t bias;
 	const char *path; /* as it was asked for */
+	int code;	  /* errno for a bad file */
 };
 
 struct loader {
@@ -190,8 +191,8 @@ static int open_interp(struct loader *l)
 	if (rc < 0)
 		return tk_fail_errno(l->err, -rc, "%s: interpreter %s", l->program.path,
 				     interp->path);
-	return tk_elf_read(&interp->elf, interp->file->hostfd, interp->size, interp->path, ELIBBAD,
-			   l->err);
+	return tk_elf_read(&interp->elf, interp->file->hostfd, interp->size, interp->path,
+			   interp->code, l->err);
 }
 
 /* A random multiple of the page size below @limit, or 0 if nothing is to be random. */
@@ -211,6 +212,9 @@ static int place_and_map(struct loader *l, struct image *image, gva_t hint)
 	if (rc < 0)
 		return tk_fail_errno(l->err, -rc, "%s: no room for its segments at %#llx",
 				     image->path, (unsigned long long)image->elf.lo);
+	if (image->bias + image->elf.entry >= TK_USER_TOP)
+		return tk_fail(l->err, image->code,
+			       "%s: entry point is outside of the address space", image->path);
 	return tk_elf_map(l->mm, &image->elf, image->file, image->bias, image->path, l->err);
 }
 
@@ -240,9 +244,6 @@ static int load_interp(struct loader *l, struct tk_exec_result *res, struct tk_s
 
 	info->base = l->interp.bias;
 	res->entry = l->interp.bias + l->interp.elf.entry;
-	if (rc == 0 && res->entry >= TK_USER_TOP)
-		rc = tk_fail(l->err, ELIBBAD, "%s: entry point is outside of the address space",
-			     l->interp.path);
 	return rc;
 }
 
@@ -261,7 +262,7 @@ static int load(struct loader *l, struct tk_exec_result *res)
 	struct tk_stack_info info;
 	struct image *program = &l->program;
 	int rc = tk_elf_read(&program->elf, program->file->hostfd, program->size, program->path,
-			     ENOEXEC, l->err);
+			     program->code, l->err);
 
 	if (rc == 0 && program->elf.interp_size)
 		rc = open_interp(l);
@@ -296,7 +297,13 @@ static void unload(struct loader *l)
 int tk_exec_load(struct tk_mm *mm, const struct tk_exec *exec, struct tk_exec_result *res,
 		 struct tkvm_error *err)
 {
-	struct loader l = {.mm = mm, .exec = exec, .err = err};
+	struct loader l = {
+		.mm = mm,
+		.exec = exec,
+		.err = err,
+		.program.code = ENOEXEC,
+		.interp.code = ELIBBAD,
+	};
 	struct tk_exec_result made = {.entry = 0};
 	int rc = open_program(&l, exec->path, TK_EXEC_PROGRAM);
 
