@@ -180,6 +180,9 @@ int tk_probe(struct tk_kvm *kvm, struct tkvm_error *err)
 	close_sandbox(&box);
 	if (rc)
 		return rc;
+	if (kvm->flavour == TK_FLAVOUR_PVM && !(kvm->cr4 & CR4_SMEP))
+		return tk_fail(err, EOPNOTSUPP,
+			       "kvm: PVM without SMEP: its entry page is not safe");
 	tk_area_build((void *)kvm->area, kvm->flavour == TK_FLAVOUR_PVM);
 	if (mprotect((void *)kvm->area, TK_AREA_SIZE, PROT_READ))
 		return tk_fail_errno(err, errno, "kvm probe: protect the kernel area");

@@ -129,19 +129,13 @@ static void report_regs(const struct kvm_regs *r, struct tk_buf *out)
 			      (unsigned long long)regs[i].value, i % 3 == 2 ? "\n" : "  ");
 }
 
-static void report_sregs(struct tk_vcpu *vcpu, struct tk_buf *out)
+static void report_sregs(const struct kvm_sregs *s, struct tk_buf *out)
 {
-	struct kvm_sregs s;
-
-	if (ioctl(vcpu->fd, KVM_GET_SREGS, &s)) {
-		tk_buf_printf(out, "control registers: %s\n", strerrordesc_np(errno));
-		return;
-	}
-	tk_buf_printf(out, "cr0 %llx  cr2 %llx  cr3 %llx  cr4 %llx  efer %llx\n", s.cr0, s.cr2,
-		      s.cr3, s.cr4, s.efer);
+	tk_buf_printf(out, "cr0 %llx  cr2 %llx  cr3 %llx  cr4 %llx  efer %llx\n", s->cr0, s->cr2,
+		      s->cr3, s->cr4, s->efer);
 	tk_buf_printf(out, "cs %x  ss %x  ds %x  es %x  fs %x base %llx  gs %x base %llx  cpl %u\n",
-		      s.cs.selector, s.ss.selector, s.ds.selector, s.es.selector, s.fs.selector,
-		      s.fs.base, s.gs.selector, s.gs.base, s.ss.dpl);
+		      s->cs.selector, s->ss.selector, s->ds.selector, s->es.selector,
+		      s->fs.selector, s->fs.base, s->gs.selector, s->gs.base, s->ss.dpl);
 }
 
 /* Where @gpa is in the VMM, or NULL. */
@@ -156,29 +150,50 @@ static void *host_address(const struct tk_vm *vm, gpa_t gpa)
 	return NULL;
 }
 
-/* A byte of guest memory, by a system call: the page may be beyond the end of its file. */
-static bool read_byte(struct tk_vcpu *vcpu, gva_t va, u8 *byte)
+/* Copy from guest-physical memory by a system call: the page may be beyond the end of its file. */
+static bool read_physical(const struct tk_vm *vm, gpa_t gpa, void *dst, size_t len)
 {
-	struct kvm_translation tr = {.linear_address = va};
-	struct iovec local = {byte, 1}, remote = {NULL, 1};
+	struct iovec local = {dst, len}, remote = {host_address(vm, gpa), len};
 
-	if (ioctl(vcpu->fd, KVM_TRANSLATE, &tr) || !tr.valid)
-		return false;
-	remote.iov_base = host_address(vcpu->vm, tr.physical_address);
-	return remote.iov_base && process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1;
+	return remote.iov_base &&
+	       process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)len;
 }
 
-static void report_code(struct tk_vcpu *vcpu, struct tk_buf *out)
+/* Walk the page tables (KVM_TRANSLATE does not work on PVM). */
+static bool translate(const struct tk_vm *vm, gpa_t cr3, gva_t va, gpa_t *gpa)
+{
+	const u64 frame = 0x000ffffffffff000;
+	u64 entry = cr3;
+
+	for (int shift = 39; shift >= 12; shift -= 9) {
+		gpa_t slot = (entry & frame) + (va >> shift & 511) * 8;
+		u64 low = (1ull << shift) - 1;
+
+		if (!read_physical(vm, slot, &entry, sizeof(entry)) || !(entry & 1))
+			return false;
+		*gpa = (entry & frame & ~low) | (va & low);
+		if (entry & 0x80 && shift < 39) /* a large page */
+			return true;
+	}
+	return true;
+}
+
+static void report_code(struct tk_vcpu *vcpu, gpa_t cr3, struct tk_buf *out)
 {
 	u64 rip = tk_vcpu_kregs(vcpu)->rip;
+	gpa_t gpa;
 	u8 byte;
 
 	tk_buf_printf(out, "code  ");
 	for (int i = -16; i < 16; i++) {
-		bool ok = read_byte(vcpu, rip + (u64)(s64)i, &byte);
+		bool ok = translate(vcpu->vm, cr3, rip + (u64)(s64)i, &gpa) &&
+			  read_physical(vcpu->vm, gpa, &byte, 1);
 
 		tk_buf_printf(out, i ? " " : " <");
-		tk_buf_printf(out, ok ? "%02x" : "??", byte);
+		if (ok)
+			tk_buf_printf(out, "%02x", byte);
+		else
+			tk_buf_printf(out, "??");
 		tk_buf_printf(out, i ? "" : ">");
 	}
 	tk_buf_printf(out, "\n");
@@ -186,11 +201,17 @@ static void report_code(struct tk_vcpu *vcpu, struct tk_buf *out)
 
 void tk_vcpu_report(struct tk_vcpu *vcpu, const struct tk_exit *exit, struct tk_buf *out)
 {
+	struct kvm_sregs sregs;
+
 	report_reason(vcpu->run, exit, out);
 	tk_buf_printf(out, "vcpu %u, %s%s%s\n", vcpu->index,
 		      tk_flavour_name(vcpu->vm->kvm->flavour),
 		      vcpu->in_entry ? ", in entry code" : "", vcpu->broken ? ", broken" : "");
 	report_regs(tk_vcpu_kregs(vcpu), out);
-	report_sregs(vcpu, out);
-	report_code(vcpu, out);
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs)) {
+		tk_buf_printf(out, "control registers: %s\n", strerrordesc_np(errno));
+		return;
+	}
+	report_sregs(&sregs, out);
+	report_code(vcpu, sregs.cr3, out);
 }

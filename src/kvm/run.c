@@ -6,7 +6,7 @@
  *	stop    after_syscall  the way back to the program
  *	USER    no             load all registers
  *	USER    yes            the same, RCX = RIP and R11 = RFLAGS (PVM)
- *	KERNEL  yes            RIP on SYSRETQ, RCX = RIP, R11 = RFLAGS
+ *	KERNEL  yes            RIP on SYSRETQ, RCX = RIP, R11 = RFLAGS (IRETQ where that cannot be)
  *	KERNEL  no             a frame on the exception stack, RIP on IRETQ
  *
  * in_entry: as it is (an exception is being delivered, or a stub has not reached its OUT).
@@ -37,6 +37,11 @@
 #define HAS_ERROR_CODE (1u << 8 | 0x1fu << 10 | 1u << 17 | 1u << 21 | 3u << 29)
 
 enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14 };
+
+static bool is_pvm(const struct tk_vcpu *vcpu)
+{
+	return vcpu->vm->kvm->flavour == TK_FLAVOUR_PVM;
+}
 
 static u64 stack_top_va(const struct tk_vcpu *vcpu)
 {
@@ -96,8 +101,11 @@ static bool load_program(struct tk_vcpu *vcpu)
 	}
 	if (vcpu->stop == TK_STOP_USER)
 		return true;
-	/* With TF set, SYSRETQ would trap before the program's next instruction, not behind it. */
-	if (vcpu->after_syscall && !(regs->rflags & (RFLAGS_TF | RFLAGS_RF))) {
+	/*
+	 * With TF set, SYSRETQ would trap before the program's next instruction, not behind it.
+	 * KVM's emulator, which is PVM's CPL 0, has no SYSRETQ.
+	 */
+	if (vcpu->after_syscall && !(regs->rflags & (RFLAGS_TF | RFLAGS_RF)) && !is_pvm(vcpu)) {
 		regs->rip = STUBS_VA + TK_STUB_SYSRETQ;
 	} else {
 		push_frame(vcpu, regs);
@@ -141,15 +149,14 @@ static bool event_pending(const struct tk_vcpu *vcpu)
 	       ev.nmi.injected || ev.nmi.pending;
 }
 
-static void from_syscall(struct tk_vcpu *vcpu, struct tk_exit *exit)
+static void from_syscall(struct tk_vcpu *vcpu, enum tk_stop stop, struct tk_exit *exit)
 {
 	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
-	bool pvm = vcpu->vm->kvm->flavour == TK_FLAVOUR_PVM;
 
 	exit->kind = TK_EXIT_SYSCALL;
 	regs->rip = regs->rcx;
 	regs->rflags = regs->r11;
-	vcpu->stop = pvm ? TK_STOP_USER : TK_STOP_KERNEL;
+	vcpu->stop = stop;
 	vcpu->after_syscall = true;
 }
 
@@ -179,30 +186,44 @@ static void from_between(struct tk_vcpu *vcpu)
 	}
 }
 
+/*
+ * An exception at CPL 0. Two are the rest of a SYSCALL; our stubs raise no others.
+ *
+ * #DB: a single-step trap left over from the SYSCALL instruction. Programs on Linux do not see it.
+ * #PF on PVM: a SYSCALL with an RSP that is not canonical does arrive at CPL 0 there, where SMEP
+ * keeps it from executing the entry page (which is why PVM without SMEP is refused).
+ */
+static void from_kernel_vector(struct tk_vcpu *vcpu, unsigned int vector, u64 rip,
+			       struct tk_exit *exit)
+{
+	bool hw_trap = !is_pvm(vcpu) && vector == VECTOR_DB && rip == STUBS_VA + TK_STUB_SYSCALL;
+	bool pvm_fetch = is_pvm(vcpu) && vector == VECTOR_PF && rip == ENTRY_VA;
+
+	if (hw_trap || pvm_fetch)
+		from_syscall(vcpu, TK_STOP_KERNEL, exit);
+	else
+		set_failed(vcpu, exit);
+}
+
 static void from_vector(struct tk_vcpu *vcpu, unsigned int vector, struct tk_exit *exit)
 {
 	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
 	struct tk_iret_frame frame;
+	u64 cr2 = 0;
 
 	pop_frame(vcpu, regs, &frame);
+	if (vector == VECTOR_PF) {
+		cr2 = regs->rax;
+		regs->rax = *stack_word(vcpu, sizeof(frame) + 16);
+	}
 	if ((frame.cs & 3) != 3) {
-		/*
-		 * A trap left over from the SYSCALL instruction itself is dropped, as Linux
-		 * programs see it. Anything else: our stubs cannot fault.
-		 */
-		if (vector == VECTOR_DB && frame.rip == STUBS_VA + TK_STUB_SYSCALL)
-			from_syscall(vcpu, exit);
-		else
-			set_failed(vcpu, exit);
+		from_kernel_vector(vcpu, vector, frame.rip, exit);
 		return;
 	}
 	set_fault(exit, vector, 0);
+	exit->cr2 = cr2;
 	if (HAS_ERROR_CODE >> vector & 1)
 		exit->error_code = *stack_word(vcpu, sizeof(frame) + 8);
-	if (vector == VECTOR_PF) {
-		exit->cr2 = regs->rax;
-		regs->rax = *stack_word(vcpu, sizeof(frame) + 16);
-	}
 	vcpu->stop = TK_STOP_KERNEL;
 	vcpu->after_syscall = false;
 }
@@ -252,14 +273,13 @@ static void from_io(struct tk_vcpu *vcpu, struct tk_exit *exit)
 {
 	const struct kvm_run *run = vcpu->run;
 	unsigned int port = run->io.port, vector = port - TK_PORT_VECTOR;
-	bool pvm = vcpu->vm->kvm->flavour == TK_FLAVOUR_PVM;
 	u64 stub = STUBS_VA + (u64)vector * TK_STUB_STRIDE;
+	u64 entry = is_pvm(vcpu) ? ENTRY_VA : STUBS_VA + TK_STUB_SYSCALL;
 
 	if (run->io.direction != KVM_EXIT_IO_OUT || run->io.size != 1 || run->io.count != 1)
 		from_alien(vcpu, exit);
-	else if (port == TK_PORT_SYSCALL &&
-		 left_by(vcpu, pvm ? ENTRY_VA : STUBS_VA + TK_STUB_SYSCALL))
-		from_syscall(vcpu, exit);
+	else if (port == TK_PORT_SYSCALL && left_by(vcpu, entry))
+		from_syscall(vcpu, is_pvm(vcpu) ? TK_STOP_USER : TK_STOP_KERNEL, exit);
 	else if (port == TK_PORT_COMPAT && left_by(vcpu, STUBS_VA + TK_STUB_COMPAT))
 		from_compat_syscall(vcpu, exit);
 	/* vector 14 saves RAX and reads CR2 first: 1 + 3 bytes */
