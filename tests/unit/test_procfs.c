@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-#include "fakeproc.h"
+#include "sysproc.h"
 
 static struct fakeproc fake;
 

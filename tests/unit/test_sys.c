@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "fakeproc.h"
+#include "sysproc.h"
 #include "sys/desc.h"
 #include "sys/identity.h"
 
