@@ -28,6 +28,15 @@ static bool fill_for_write(struct tk_mm *mm, const struct tk_vma *vma, gva_t sta
 	return false;
 }
 
+/*
+ * Where plain loads have to stop. Our own memfds never change their size, but mremap can make a
+ * mapping larger than its memfd.
+ */
+static gva_t plain_end(const struct tk_vma *vma)
+{
+	return vma->backing && vma->backing->anon ? tk_vma_eof(vma) : vma->end;
+}
+
 int tk_span_find(struct tk_mm *mm, gva_t addr, u64 len, unsigned int prot, struct tk_span *span)
 {
 	const struct tk_vma *vma;
@@ -40,7 +49,9 @@ int tk_span_find(struct tk_mm *mm, gva_t addr, u64 len, unsigned int prot, struc
 		vma = tk_mm_grow_stack(mm, tk_page_down(addr));
 	if (!vma || !(vma->prot & prot))
 		return -EFAULT;
-	end = addr + TK_MIN(len, vma->end - addr);
+	end = TK_MIN(addr + TK_MIN(len, vma->end - addr), plain_end(vma));
+	if (addr >= end)
+		return -EFAULT;
 	if (tk_chunk_bind(mm, addr)) {
 		mm->over_limit = true;
 		return -EFAULT;

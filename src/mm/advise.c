@@ -93,7 +93,7 @@ static int remove_pages(struct tk_mm *mm, const struct tk_vma *vma, gva_t start,
 {
 	if (vma->flags & TK_VMA_LOCKED || !vma->backing)
 		return -EINVAL;
-	if (!(vma->flags & TK_VMA_SHARED) || !(vma->prot & PROT_WRITE))
+	if (!(vma->flags & TK_VMA_SHARED) || !vma->backing->may_write)
 		return -EACCES;
 	if (fallocate(vma->backing->hostfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      (off_t)tk_vma_offset_at(vma, start), (off_t)(end - start)))
@@ -201,10 +201,10 @@ long tk_mm_msync(struct tk_mm *mm, gva_t addr, u64 len, int flags)
 	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || addr % TK_PAGE_SIZE ||
 	    (flags & MS_ASYNC && flags & MS_SYNC))
 		return -EINVAL;
-	if (!tk_page_up(len, &len) || __builtin_add_overflow(addr, len, &end))
+	if (!tk_page_up(len, &len))
+		len = 0; /* as the kernel's rounding wraps */
+	if (__builtin_add_overflow(addr, len, &end))
 		return -ENOMEM;
-	if (addr == end)
-		return 0;
 	for (vma = tk_vma_first(mm, addr, end); vma && vma->start < end; vma = vma->next) {
 		hole |= vma->start > addr;
 		stop = TK_MIN(end, vma->end);

@@ -59,8 +59,10 @@ struct tk_backing *tk_backing_new_anon(u64 size)
 		return NULL;
 	}
 	backing = tk_backing_new(fd, true, "/dev/zero (deleted)");
-	if (backing)
+	if (backing) {
 		backing->anon = true;
+		backing->size = size;
+	}
 	return backing;
 }
 
@@ -69,6 +71,8 @@ u64 tk_backing_end(const struct tk_backing *backing)
 	struct stat st;
 	u64 end;
 
+	if (backing->anon)
+		return backing->size;
 	if (!backing->sized)
 		return ~0ull;
 	if (fstat(backing->hostfd, &st) || st.st_size < 0)
@@ -88,28 +92,15 @@ gva_t tk_vma_eof(const struct tk_vma *vma)
 	return vma->start + TK_MIN(end - vma->offset, vma->end - vma->start);
 }
 
-static bool mapped_elsewhere(const struct tk_mm *mm, const struct tk_backing *backing, u64 offset,
-			     u64 len)
-{
-	const struct tk_vma *vma;
-
-	if (!backing->duplicated)
-		return false;
-	for (vma = mm->first; vma; vma = vma->next)
-		if (vma->backing == backing && vma->offset < offset + len &&
-		    offset < vma->offset + (vma->end - vma->start))
-			return true;
-	return false;
-}
-
 /*
- * Linux keeps such pages until the last mapping of the object goes; for a guest with a memory
- * limit that would be a way to hide memory, and nobody can reach them again.
+ * @pages filled pages of @backing are no longer mapped there. As on Linux they live until the last
+ * mapping of the object goes (mremap can bring them back into view), so their charge stays.
+ * Call before the vma that mapped them drops its reference.
  */
-void tk_backing_forget(struct tk_mm *mm, struct tk_backing *backing, u64 offset, u64 len)
+void tk_backing_keep_charge(struct tk_mm *mm, struct tk_backing *backing, u64 pages)
 {
-	if (!backing->anon || backing->refs == 1 || mapped_elsewhere(mm, backing, offset, len))
-		return;
-	(void)fallocate(backing->hostfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-			(off_t)len);
+	mm->kept -= backing->kept;
+	backing->kept = TK_MIN(backing->kept + pages, backing->size >> TK_PAGE_SHIFT);
+	if (backing->refs > 1)
+		mm->kept += backing->kept;
 }

@@ -23,7 +23,8 @@ static u64 true_max_gap(const struct tk_vma *vma)
 		return 0;
 	left = true_max_gap(RB_LEFT(vma, node));
 	right = true_max_gap(RB_RIGHT(vma, node));
-	return TK_MAX(vma->gap, TK_MAX(left, right));
+	left = TK_MAX(left, right);
+	return TK_MAX(vma->gap, left);
 }
 
 static const char *check_vma(const struct tk_vma *vma)
@@ -175,13 +176,14 @@ static const char *check_host_vma(struct tk_mm *mm, const struct host_vma *host,
 static const char *check_host_line(struct tk_mm *mm, const struct host_vma *host)
 {
 	u64 lo = (u64)mm->arena, hi = lo + ((u64)mm->n_chunks << TK_CHUNK_SHIFT), stop;
+	u64 end = TK_MIN(host->end, hi);
 	const char *wrong = NULL;
 
-	for (u64 at = TK_MAX(host->start, lo); at < TK_MIN(host->end, hi) && !wrong; at = stop) {
+	for (u64 at = TK_MAX(host->start, lo); at < end && !wrong; at = stop) {
 		u32 chunk = (u32)((at - lo) >> TK_CHUNK_SHIFT);
 		gva_t gva = tk_chunk_gva(mm, chunk) + (at - lo) % TK_CHUNK_SIZE;
 
-		stop = TK_MIN(lo + ((u64)(chunk + 1) << TK_CHUNK_SHIFT), TK_MIN(host->end, hi));
+		stop = TK_MIN(lo + ((u64)(chunk + 1) << TK_CHUNK_SHIFT), end);
 		if (!mm->chunks[chunk].va)
 			CHECK(!strcmp(host->prot, "---p"));
 		else

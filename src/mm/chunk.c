@@ -18,7 +18,7 @@
 #include "mm/internal.h"
 
 #define VA_CHUNKS ((1ull << 47) >> TK_CHUNK_SHIFT)
-#define NEAR	  64 /* how far a large mapping's chunks are kept together */
+#define NEAR	  64u /* how far a large mapping's chunks are kept together */
 
 static void *reserve(u64 size, int prot)
 {

@@ -102,6 +102,7 @@ struct tk_mm {
 
 	u64 limit;   /* pages; max_memory */
 	u64 charged; /* entries with TK_PTE_CHARGED */
+	u64 kept;    /* of shared anonymous memory that is out of view */
 	u64 slack;   /* upper bound of the charged pages that hold no memory */
 	int pagemap; /* /proc/self/pagemap, -1: cannot tell */
 	bool over_limit;
@@ -157,8 +158,7 @@ static inline bool tk_vma_volatile(const struct tk_vma *vma)
 /* backing.c */
 u64 tk_backing_end(const struct tk_backing *backing); /* first offset that faults; ~0: none does */
 struct tk_backing *tk_backing_new_anon(u64 size);
-/* Part of @vma's shared anonymous memory is no longer mapped there: free it if nowhere else. */
-void tk_backing_forget(struct tk_mm *mm, struct tk_backing *backing, u64 offset, u64 len);
+void tk_backing_keep_charge(struct tk_mm *mm, struct tk_backing *backing, u64 pages);
 gva_t tk_vma_eof(const struct tk_vma *vma); /* first address beyond the file, at most vma->end */
 
 /* chunk.c */
@@ -231,7 +231,7 @@ static inline unsigned int tk_pt_index(gva_t addr)
 /* charge.c */
 static inline u64 tk_charge_used(const struct tk_mm *mm)
 {
-	return mm->charged + mm->tables;
+	return mm->charged + mm->kept + mm->tables;
 }
 
 bool tk_charge_room(struct tk_mm *mm,

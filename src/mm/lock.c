@@ -54,15 +54,15 @@ static u64 locked_in(struct tk_mm *mm, gva_t start, gva_t end)
 	return sum;
 }
 
-/* The pages that [addr, addr + len) touches: 0, or -EINVAL for a range that wraps. */
+/* The pages that [addr, addr + len) touches, rounded as the kernel does it, wrapping; 0 or -EINVAL.
+ */
 static int page_range(gva_t addr, u64 len, gva_t *start, gva_t *end)
 {
-	u64 up;
-
+	len += addr % TK_PAGE_SIZE;
 	*start = tk_page_down(addr);
-	if (!tk_page_up(len + addr % TK_PAGE_SIZE, &up) || len + addr % TK_PAGE_SIZE < len)
-		return -EINVAL;
-	return __builtin_add_overflow(*start, up, end) ? -EINVAL : 0;
+	return __builtin_add_overflow(*start, (len + TK_PAGE_SIZE - 1) & TK_PAGE_MASK, end)
+		       ? -EINVAL
+		       : 0;
 }
 
 long tk_mm_mlock(struct tk_mm *mm, gva_t addr, u64 len, bool onfault)

@@ -165,8 +165,6 @@ static int check(struct tk_mm *mm, struct request *r)
 		return -EINVAL;
 	if (!tk_page_up(r->len, &r->len) || !r->len)
 		return -ENOMEM;
-	if (r->offset + r->len < r->offset)
-		return -EOVERFLOW;
 	if (!r->backing && r->flags & MAP_HUGETLB)
 		return -ENOMEM; /* no huge pages are reserved here */
 	addr = tk_mm_place(mm, r->addr, r->len, r->flags);
@@ -178,7 +176,7 @@ static int check(struct tk_mm *mm, struct request *r)
 	rc = check_locked(mm, r);
 	if (rc)
 		return rc;
-	if (r->backing && r->offset + r->len > INT64_MAX)
+	if (r->backing && r->offset > INT64_MAX - r->len)
 		return -EOVERFLOW;
 	rc = check_type(r);
 	if (rc)
@@ -189,6 +187,17 @@ static int check(struct tk_mm *mm, struct request *r)
 			return rc;
 	}
 	return check_limits(mm, r, r->addr);
+}
+
+static void remove_vma(struct tk_mm *mm, struct tk_vma *vma, unsigned int how)
+{
+	u64 charged = mm->charged;
+
+	tk_pt_clear(mm, vma->start, vma->end);
+	if (vma->backing && vma->backing->anon && !(how & TK_REMOVE_KEEP_CONTENT))
+		tk_backing_keep_charge(mm, vma->backing, charged - mm->charged);
+	tk_vma_unlink(mm, vma);
+	tk_vma_free(vma);
 }
 
 int tk_mm_remove(struct tk_mm *mm, gva_t start, gva_t end, unsigned int how)
@@ -203,16 +212,12 @@ int tk_mm_remove(struct tk_mm *mm, gva_t start, gva_t end, unsigned int how)
 		tk_vma_merge(mm, start, end);
 		return rc;
 	}
-	tk_pt_clear(mm, start, end);
-	if (!(how & TK_REMOVE_KEEP_HOST))
-		tk_host_release(mm, start, end);
 	for (vma = tk_vma_first(mm, start, end); vma && vma->start < end; vma = next) {
 		next = vma->next;
-		tk_vma_unlink(mm, vma);
-		if (vma->backing && !(how & TK_REMOVE_KEEP_CONTENT))
-			tk_backing_forget(mm, vma->backing, vma->offset, vma->end - vma->start);
-		tk_vma_free(vma);
+		remove_vma(mm, vma, how);
 	}
+	if (!(how & TK_REMOVE_KEEP_HOST))
+		tk_host_release(mm, start, end);
 	tk_pt_trim(mm);
 	return 0;
 }

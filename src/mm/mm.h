@@ -44,10 +44,10 @@ struct tk_backing {
 	u64 dev, ino;	/* for /proc/self/maps; the host's unless changed after tk_backing_new() */
 	/* private to src/mm */
 	u64 host_dev, host_ino;
-	bool sized;	 /* has an end beyond which access faults */
-	bool anon;	 /* a memfd of ours: shared anonymous memory */
-	bool duplicated; /* mremap mapped the same pages twice */
-	char name[];	 /* guest path, for /proc/self/maps */
+	bool sized;	/* has an end beyond which access faults */
+	bool anon;	/* a memfd of ours: shared anonymous memory */
+	u64 size, kept; /* of that memory: bytes; pages charged though no vma shows them */
+	char name[];	/* guest path, for /proc/self/maps */
 };
 
 /* Takes ownership of @hostfd in every case. NULL: out of memory. */

@@ -185,14 +185,10 @@ static long move(struct tk_mm *mm, struct tk_vma *vma, const struct request *r)
 			return -ENOMEM;
 		}
 	}
-	if (!r->old_len || r->flags & MREMAP_DONTUNMAP) {
-		if (vma->backing)
-			vma->backing->duplicated = true;
-		if (r->old_len)
-			tk_vma_change(mm, vma, vma->prot, vma->flags & ~TK_VMA_LOCKED);
-	} else {
+	if (r->flags & MREMAP_DONTUNMAP)
+		tk_vma_change(mm, vma, vma->prot, vma->flags & ~(unsigned int)TK_VMA_LOCKED);
+	else if (r->old_len)
 		(void)tk_mm_remove(mm, r->old, r->old + r->old_len, TK_REMOVE_KEEP_CONTENT);
-	}
 	fill(mm, copy, copy->start, copy->end);
 	return (long)r->new;
 }

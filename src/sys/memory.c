@@ -26,18 +26,6 @@ static struct tk_mm *mm_of(struct tk_task *task)
 	return task->proc->mm;
 }
 
-/* What the kernel refuses before it looks at the file. */
-static long check_file_range(u64 len, u64 offset)
-{
-	u64 up;
-
-	if (!len)
-		return -EINVAL;
-	if (!tk_page_up(len, &up) || !up)
-		return -ENOMEM;
-	return offset + up < offset ? -EOVERFLOW : 0;
-}
-
 static long map_file(struct tk_task *task, const u64 a[6])
 {
 	struct tk_backing *backing;
@@ -51,11 +39,8 @@ static long map_file(struct tk_task *task, const u64 a[6])
 		return -EBADF;
 	if (a[3] & MAP_HUGETLB)
 		return -EINVAL;
-	rc = check_file_range(a[1], a[5]);
-	if (rc)
-		return rc;
 	if (!tk_file_may_read(file))
-		return -EACCES;
+		return a[1] ? -EACCES : -EINVAL;
 	if (!file->ops->backing)
 		return -ENODEV;
 	backing = file->ops->backing(file);

@@ -9,7 +9,7 @@
 #include "guest/layout.h"
 #include "mm/access.h"
 
-#define RW (PROT_READ | PROT_WRITE)
+#define RW	     (PROT_READ | PROT_WRITE)
 #define PRIVATE_ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 
 static struct tk_mm *new_mm(u64 max_memory)
