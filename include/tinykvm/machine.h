@@ -44,7 +44,8 @@ struct tkvm_machine_options {
 	const char *hostname;
 	/*
 	 * Three descriptors of the caller that become its 0, 1 and 2 (-1: closed); NULL: 0, 1, 2.
-	 * They are duplicated; the caller keeps its own.
+	 * They remain the caller's. For a pipe's other end to see the guest close its end, the
+	 * caller has to close its own.
 	 */
 	const int *stdio;
 	/* Where a line per system call is written, as of strace(1); 0 or less: nowhere. */

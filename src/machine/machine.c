@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/regular.h"
+#include "fs/stdio.h"
 #include "machine/machine.h"
 #include "mm/mm.h"
 #include "sys/procfs.h"
@@ -121,36 +121,6 @@ static int fill_proc(struct tkvm_machine *machine, const struct tkvm_machine_opt
 	return 0;
 }
 
-static int tk_stdio_new(int fd, struct tk_file **ret)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	return tk_shared_new(fd, flags, "stdio", ret);
-}
-
-/* @host becomes the guest's descriptor @fd, the caller's own one staying as it is. */
-static int add_stdio(struct tk_proc *proc, int fd, int host, struct tkvm_error *err)
-{
-	struct tk_file *file;
-	int copy, rc;
-
-	if (host < 0)
-		return 0;
-	copy = fcntl(host, F_DUPFD_CLOEXEC, 3);
-	if (copy < 0)
-		return tk_fail_errno(err, errno == EBADF ? EINVAL : errno,
-				     "machine: descriptor %d for the program's %d", host, fd);
-	rc = tk_stdio_new(copy, &file);
-	if (rc)
-		return tk_fail_errno(err, -rc, "machine: descriptor %d", host);
-	rc = tk_fd_install_at(&proc->files, file, (u64)fd, false);
-	if (rc < 0) {
-		tk_file_put(file);
-		return tk_fail_errno(err, -rc, "machine: descriptor %d", host);
-	}
-	return 0;
-}
-
 static int open_files(struct tkvm_machine *machine, const struct tkvm_machine_options *options,
 		      struct tkvm_error *err)
 {
@@ -170,7 +140,7 @@ static int open_files(struct tkvm_machine *machine, const struct tkvm_machine_op
 	machine->have_files = true;
 	tk_procfs_init(&proc->ns.synth, proc);
 	for (int i = 0; i < 3 && !rc; i++)
-		rc = add_stdio(proc, i, stdio[i], err);
+		rc = tk_stdio_install(&proc->files, (unsigned int)i, stdio[i], err);
 	return rc;
 }
 
