@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fs/fdtable.h"
+#include "fs/locks.h"
 
 #define MIN_SIZE 64u
 
@@ -22,6 +23,7 @@ void tk_fdtable_destroy(struct tk_fdtable *table)
 {
 	for (unsigned int fd = 0; fd < table->size; fd++)
 		tk_fd_close(table, fd);
+	tk_locks_destroy(table);
 	free(table->fds);
 	tk_fdtable_init(table, table->limit);
 }
@@ -104,6 +106,7 @@ int tk_fd_close(struct tk_fdtable *table, u64 fd)
 	table->fds[(u32)fd] = (struct tk_fd){0};
 	table->open--;
 	table->lowest = TK_MIN(table->lowest, (u32)fd);
+	tk_locks_drop(table, file);
 	tk_file_put(file);
 	return 0;
 }

@@ -14,6 +14,7 @@ struct tk_fdtable {
 	unsigned int limit; /* RLIMIT_NOFILE, soft */
 	unsigned int lowest; /* no free descriptor below this one */
 	unsigned int open;  /* how many are in use */
+	struct tk_lock_carrier *locks; /* the process's record locks (fs/locks.c) */
 };
 
 void tk_fdtable_init(struct tk_fdtable *table, unsigned int limit);

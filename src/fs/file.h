@@ -82,14 +82,17 @@ struct tk_file *tk_file_get(struct tk_file *file);
 int tk_file_stat(struct tk_file *file, struct stat *st) TK_MUST_CHECK;
 void tk_file_put(struct tk_file *file); /* frees the object (with free()) when refs reach 0 */
 
+/* As OPEN_FMODE() in the kernel: access mode 3 (for ioctl only) permits neither. */
 static inline bool tk_file_may_read(const struct tk_file *file)
 {
-	return (file->flags & 3) != 1 && !(file->flags & 010000000 /* O_PATH */);
+	return (file->flags & 1) == 0 && !(file->flags & 010000000 /* O_PATH */);
 }
 
 static inline bool tk_file_may_write(const struct tk_file *file)
 {
-	return (file->flags & 3) != 0 && !(file->flags & 010000000 /* O_PATH */);
+	int acc = file->flags & 3;
+
+	return (acc == 1 || acc == 2) && !(file->flags & 010000000 /* O_PATH */);
 }
 
 #endif

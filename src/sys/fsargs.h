@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What the file and directory system calls share: paths, rights, transfers. */
+#ifndef TK_SYS_FSARGS_H
+#define TK_SYS_FSARGS_H
+
+#include <errno.h>
+
+#include "sys/sys.h"
+
+/* Copy a path from the guest. 0, -EFAULT, -ENAMETOOLONG. */
+int tk_arg_path(struct tk_task *task, gva_t addr, char path[PATH_MAX]) TK_MUST_CHECK;
+
+/* Copy and resolve; see tk_path_resolve(), also for how it ends. */
+int tk_arg_resolve(struct tk_task *task, u64 dirfd, gva_t addr, unsigned int flags,
+		   unsigned int may, struct tk_path *path) TK_MUST_CHECK;
+
+/*
+ * The same, down to a host descriptor (O_PATH) of the object, which the caller closes. -EPERM:
+ * synthetic, there is nothing to change.
+ */
+int tk_arg_object(struct tk_task *task, u64 dirfd, gva_t addr, unsigned int flags,
+		  unsigned int may) TK_MUST_CHECK;
+
+/* AT_* flags of a call that takes @allowed ones, as TK_WALK_*; -EINVAL for others. */
+int tk_arg_at_flags(u64 flags, int allowed, unsigned int *walk) TK_MUST_CHECK;
+
+/* An open file whose object is to be changed (fchmod, fsetxattr). 0, -EBADF, -EROFS, -EACCES. */
+int tk_arg_changeable(struct tk_task *task, u64 fd, struct tk_file **file) TK_MUST_CHECK;
+
+/* What a host call that returned @rc means to the guest. */
+static inline long tk_host_result(long rc)
+{
+	return rc < 0 ? -errno : rc;
+}
+
+/* One read or write of any kind. */
+struct tk_transfer {
+	struct tk_file *file;
+	bool write;
+	int rwf;	   /* RWF_* of preadv2 */
+	s64 *pos;	   /* NULL: a stream; &file->pos: sequential */
+	struct iovec *iov; /* guest memory */
+	int n;
+	size_t total;
+};
+
+/*
+ * Carry it out as far as it goes. Counts what is done in task->wait.progress, so that a call that
+ * blocks half-way goes on there. Result of the system call, TK_BLOCKED included.
+ */
+long tk_transfer(struct tk_task *task, const struct tk_transfer *t);
+
+/* The guest's SIGPIPE, SIGXFSZ: sent to the calling thread. */
+void tk_raise(struct tk_task *task, int signo);
+
+/*
+ * RLIMIT_FSIZE for a write at @pos: cuts *@len. 0, or -EFBIG with SIGXFSZ raised. For files that
+ * are not regular there is no limit.
+ */
+int tk_fsize_clip(struct tk_task *task, const struct tk_file *file, s64 pos,
+		  size_t *len) TK_MUST_CHECK;
+
+/* The same for a new file size (truncate, fallocate). */
+int tk_fsize_check(struct tk_task *task, s64 size) TK_MUST_CHECK;
+
+#endif
