@@ -40,7 +40,9 @@ struct tk_proc_attrs {
 struct tk_task_attrs {
 	int nice;
 	int ioprio;
-	u64 timer_slack_ns; /* 0: the default */
+	u64 timer_slack_ns;	 /* 0: the default */
+	int policy, rt_priority; /* SCHED_*, and of FIFO and RR */
+	bool reset_on_fork;
 };
 
 #endif

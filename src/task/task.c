@@ -10,6 +10,8 @@
 #include "task/timer.h"
 #include "task/wait.h"
 
+#define PID_LAST 4194303 /* PID_MAX_LIMIT - 1 */
+
 void tk_proc_init(struct tk_proc *proc)
 {
 	memset(proc, 0, sizeof(*proc));
@@ -43,6 +45,18 @@ void tk_proc_destroy(struct tk_proc *proc)
 	proc->stats.calls = NULL;
 }
 
+/* The kernel's: ids count up, begin again behind PID_LAST, and are never used twice at a time. */
+static int new_tid(struct tk_proc *proc)
+{
+	int tid;
+
+	do {
+		tid = proc->next_tid;
+		proc->next_tid = tid < PID_LAST ? tid + 1 : TK_GUEST_PID + 1;
+	} while (tk_task_by_tid(proc, tid));
+	return tid;
+}
+
 struct tk_task *tk_task_new(struct tk_proc *proc)
 {
 	struct tk_task *task;
@@ -53,7 +67,7 @@ struct tk_task *tk_task_new(struct tk_proc *proc)
 	if (!task)
 		return NULL;
 	task->proc = proc;
-	task->tid = proc->next_tid++;
+	task->tid = new_tid(proc);
 	task->state = TK_TASK_RUNNABLE;
 	task->wait.deadline = TK_FOREVER;
 	tk_task_signals_init(&task->sig);

@@ -116,7 +116,7 @@ struct tk_cred {
 struct tk_proc {
 	struct tk_mm *mm;
 	struct tk_fdtable files;
-	struct tk_ns ns; /* root, cwd, umask, grants, synthetic files */
+	struct tk_ns ns;   /* root, cwd, umask, grants, synthetic files */
 	struct tk_net net; /* what its sockets share */
 	const struct tk_policy *policy;
 	struct tk_cred cred;
@@ -134,8 +134,8 @@ struct tk_proc {
 	} itimers[3];
 	int next_timer_id;
 	unsigned int n_timers;
-	bool timers_changed; /* the run loop must look at the deadlines anew */
-	bool yielded; /* sched_yield(2): let another one run */
+	bool timers_changed;	 /* the run loop must look at the deadlines anew */
+	bool yielded;		 /* sched_yield(2): let another one run */
 	struct tk_task *current; /* the one whose CPU time is running, NULL between runs */
 	s64 cpu_mark;		 /* the host thread's CPU clock when @current was accounted */
 	s64 dead_cpu_ns;	 /* of tasks that are gone */

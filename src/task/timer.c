@@ -59,9 +59,9 @@ static s64 timer_now(struct tk_proc *proc, const struct tk_timer *timer)
 {
 	struct tk_task *task = NULL;
 
-	if (timer->clock == CLOCK_THREAD_CPUTIME_ID)
+	if (timer->base == CLOCK_THREAD_CPUTIME_ID)
 		task = tk_task_by_tid(proc, timer->cpu_tid);
-	return tk_timer_clock_ns(proc, task, timer->clock);
+	return tk_timer_clock_ns(proc, task, timer->base);
 }
 
 struct tk_timer *tk_timer_find(struct tk_proc *proc, int id)
@@ -129,6 +129,63 @@ static s64 forward(s64 *expiry, s64 interval, s64 now)
 	return n;
 }
 
+static s64 add(s64 a, s64 b)
+{
+	s64 sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? TK_FOREVER : sum;
+}
+
+void tk_timer_set(struct tk_proc *proc, struct tk_timer *timer, bool absolute, s64 value,
+		  s64 interval)
+{
+	unqueue(proc, timer);
+	timer->overrun_last = 0;
+	timer->base = timer->clock == CLOCK_REALTIME && !absolute ? CLOCK_MONOTONIC : timer->clock;
+	timer->expiry = value;
+	if (value && !absolute)
+		timer->expiry = add(timer_now(proc, timer), value);
+	timer->interval = value ? interval : 0;
+	proc->timers_changed = true;
+}
+
+s64 tk_timer_left(struct tk_proc *proc, struct tk_timer *timer)
+{
+	s64 now, expiry = timer->expiry;
+
+	if (!expiry)
+		return 0;
+	now = timer_now(proc, timer);
+	/* Its signal is on the way, or nobody is told: the next expiration counts. */
+	if (timer->interval && (timer->queued || timer->notify == SIGEV_NONE))
+		forward(&expiry, timer->interval, now);
+	if (expiry > now)
+		return expiry - now;
+	return timer->notify == SIGEV_NONE ? 0 : 1; /* due, but not yet sent */
+}
+
+void tk_itimer_set(struct tk_proc *proc, unsigned int which, s64 value, s64 interval)
+{
+	struct tk_itimer *it = &proc->itimers[which];
+
+	it->expiry = value;
+	if (value)
+		it->expiry = add(tk_timer_clock_ns(proc, NULL, itimer_kinds[which].clock), value);
+	it->interval = interval;
+	proc->timers_changed = true;
+}
+
+s64 tk_itimer_left(struct tk_proc *proc, unsigned int which)
+{
+	const struct tk_itimer *it = &proc->itimers[which];
+	s64 left;
+
+	if (!it->expiry)
+		return 0;
+	left = it->expiry - tk_timer_clock_ns(proc, NULL, itimer_kinds[which].clock);
+	return TK_MAX(left, 1000); /* armed: a microsecond at least (getitimer(2)) */
+}
+
 void tk_timer_taken(struct tk_proc *proc, struct tk_timer *timer, struct tk_siginfo *info)
 {
 	timer->queued = false;
@@ -169,7 +226,7 @@ s64 tk_timers_deadline(struct tk_proc *proc)
 					      mono));
 	}
 	tk_list_for_each (timer, &proc->timers, link) {
-		if (!timer->expiry || timer->queued)
+		if (!timer->expiry || timer->queued || timer->notify == SIGEV_NONE)
 			continue;
 		mono = mono ? mono : tk_now_ns();
 		deadline =
@@ -209,7 +266,9 @@ static void send_signal(struct tk_proc *proc, struct tk_timer *timer)
 
 static void expire(struct tk_proc *proc, struct tk_timer *timer, s64 now)
 {
-	if (timer->notify == SIGEV_NONE || (timer->tid && !tk_task_by_tid(proc, timer->tid))) {
+	if (timer->notify == SIGEV_NONE)
+		return; /* not looked at here, see tk_timers_deadline() */
+	if (timer->tid && !tk_task_by_tid(proc, timer->tid)) {
 		timer->expiry = 0;
 		return;
 	}
@@ -228,7 +287,7 @@ void tk_timers_run(struct tk_proc *proc)
 	for (unsigned int i = 0; i < TK_ARRAY_SIZE(itimer_kinds); i++)
 		run_itimer(proc, i);
 	tk_list_for_each_safe (timer, tmp, &proc->timers, link) {
-		if (!timer->expiry || timer->queued)
+		if (!timer->expiry || timer->queued || timer->notify == SIGEV_NONE)
 			continue;
 		now = timer_now(proc, timer);
 		if (now >= timer->expiry)

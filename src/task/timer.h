@@ -12,12 +12,13 @@ struct tk_timer {
 	struct tk_list link; /* in proc->timers */
 	int id;
 	clockid_t clock;
-	int notify; /* SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID */
+	clockid_t base; /* what @expiry counts on: a relative CLOCK_REALTIME timer is monotonic */
+	int notify;	/* SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID */
 	int signo;
 	u64 value;	      /* sigev_value */
 	int tid;	      /* SIGEV_THREAD_ID: who gets it; 0: the process */
 	int cpu_tid;	      /* CLOCK_THREAD_CPUTIME_ID: whose */
-	s64 expiry, interval; /* on @clock; expiry 0: disarmed */
+	s64 expiry, interval; /* on @base; expiry 0: disarmed */
 	int overrun_last;     /* expirations beyond the first that the last signal stood for */
 	bool queued;	      /* the signal is on its way: @expiry rests until it is taken */
 	struct tk_sigentry entry;
@@ -29,6 +30,19 @@ struct tk_timer {
 struct tk_timer *tk_timer_find(struct tk_proc *proc, int id);
 void tk_timer_free(struct tk_proc *proc, struct tk_timer *timer);
 void tk_timers_clear(struct tk_proc *proc);
+
+/*
+ * Arm it, forgetting its previous setting and a signal not yet taken. @value: nanoseconds from
+ * now, or with @absolute a time on its clock; 0 disarms.
+ */
+void tk_timer_set(struct tk_proc *proc, struct tk_timer *timer, bool absolute, s64 value,
+		  s64 interval);
+/* Nanoseconds to the next expiration; 0: disarmed. */
+s64 tk_timer_left(struct tk_proc *proc, struct tk_timer *timer);
+
+/* The same for setitimer(2)'s timers, @which below 3. */
+void tk_itimer_set(struct tk_proc *proc, unsigned int which, s64 value, s64 interval);
+s64 tk_itimer_left(struct tk_proc *proc, unsigned int which);
 
 /*
  * Its signal was taken (@info, for the overrun count) or discarded (NULL): a periodic timer is
