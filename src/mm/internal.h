@@ -107,6 +107,7 @@ struct tk_mm {
 	int pagemap; /* /proc/self/pagemap, -1: cannot tell */
 	bool over_limit;
 
+	u64 eager;	 /* TK_EAGER_SIZE; tests change it */
 	gva_t lazy_next; /* where the next fault in order would be */
 	u64 lazy_window, lazy_faults;
 };
@@ -124,6 +125,7 @@ void tk_vma_resize(struct tk_mm *mm, struct tk_vma *vma, gva_t start, gva_t end)
 void tk_vma_change(struct tk_mm *mm, struct tk_vma *vma, unsigned int prot, unsigned int flags);
 /* Make vmas begin and end at @start and @end where they cross them. 0 or -ENOMEM. */
 int tk_vma_carve(struct tk_mm *mm, gva_t start, gva_t end);
+int tk_vma_carve_hole(struct tk_mm *mm, gva_t start, gva_t end); /* for what will be removed */
 void tk_vma_merge(struct tk_mm *mm, gva_t start, gva_t end);
 /* A free range of @len in [@lo, @hi), the highest or lowest, aligned; 0 if there is none. */
 gva_t tk_vma_gap(struct tk_mm *mm, u64 len, gva_t lo, gva_t hi, u64 align, bool topdown);

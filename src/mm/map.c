@@ -207,7 +207,7 @@ int tk_mm_remove(struct tk_mm *mm, gva_t start, gva_t end, unsigned int how)
 
 	if (!vma)
 		return 0;
-	rc = tk_vma_carve(mm, start, end);
+	rc = tk_vma_carve_hole(mm, start, end);
 	if (rc) {
 		tk_vma_merge(mm, start, end);
 		return rc;
@@ -241,10 +241,10 @@ static int fill(struct tk_mm *mm, const struct tk_vma *vma, u64 flags)
 	u64 len = vma->end - vma->start;
 	bool touch = flags & (MAP_POPULATE | MAP_LOCKED) && !(flags & MAP_NONBLOCK);
 
-	if (!touch && len > TK_EAGER_SIZE)
+	if (!touch && len > mm->eager)
 		return 0;
 	if (tk_vma_charges(vma) && !tk_charge_room(mm, len >> TK_PAGE_SHIFT))
-		return len > TK_EAGER_SIZE ? 0 : -ENOMEM;
+		return len > mm->eager ? 0 : -ENOMEM;
 	if (tk_mm_populate(mm, vma, vma->start, vma->end))
 		return -ENOMEM;
 	if (touch) /* failure is not mmap's: see its man page */

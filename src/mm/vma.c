@@ -172,11 +172,11 @@ void tk_vma_change(struct tk_mm *mm, struct tk_vma *vma, unsigned int prot, unsi
 	update_gap(vma);
 }
 
-static int split(struct tk_mm *mm, struct tk_vma *vma, gva_t addr)
+static int split(struct tk_mm *mm, struct tk_vma *vma, gva_t addr, unsigned int max)
 {
 	struct tk_vma *upper;
 
-	if (mm->n_vmas >= mm->opts.max_vmas)
+	if (mm->n_vmas >= max)
 		return -ENOMEM;
 	upper = tk_vma_new(addr, vma->end, vma->prot, vma->flags, vma->backing,
 			   tk_vma_offset_at(vma, addr));
@@ -188,19 +188,34 @@ static int split(struct tk_mm *mm, struct tk_vma *vma, gva_t addr)
 	return 0;
 }
 
-int tk_vma_carve(struct tk_mm *mm, gva_t start, gva_t end)
+static int carve(struct tk_mm *mm, gva_t start, gva_t end, unsigned int max)
 {
 	struct tk_vma *vma = tk_vma_at(mm, start);
 	int rc = 0;
 
 	if (vma && vma->start < start)
-		rc = split(mm, vma, start);
+		rc = split(mm, vma, start, max);
 	if (rc)
 		return rc;
 	vma = tk_vma_at(mm, end);
 	if (vma && vma->start < end)
-		rc = split(mm, vma, end);
+		rc = split(mm, vma, end, max);
 	return rc;
+}
+
+int tk_vma_carve(struct tk_mm *mm, gva_t start, gva_t end)
+{
+	return carve(mm, start, end, mm->opts.max_vmas);
+}
+
+/* Only a hole in the middle of a vma leaves one more behind: trimming works at the limit, too. */
+int tk_vma_carve_hole(struct tk_mm *mm, gva_t start, gva_t end)
+{
+	const struct tk_vma *vma = tk_vma_at(mm, start);
+
+	if (vma && vma->start < start && end < vma->end && mm->n_vmas >= mm->opts.max_vmas)
+		return -ENOMEM;
+	return carve(mm, start, end, mm->opts.max_vmas + 2);
 }
 
 static bool mergeable(const struct tk_vma *a, const struct tk_vma *b)

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "mm/access.h"
+#include "mm/internal.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -412,7 +413,7 @@ static int new_file(char fill)
 	return fd;
 }
 
-static void run(u64 seed, u64 max_memory, int steps)
+static void run(u64 seed, u64 max_memory, u64 eager, int steps)
 {
 	struct tk_mm_options opts = {
 		.max_address_space = TK_MIB(256), .max_memory = max_memory, .max_vmas = 1000};
@@ -420,6 +421,7 @@ static void run(u64 seed, u64 max_memory, int steps)
 
 	munmap((void *)BASE, PAGES * PAGE);
 	assert_int_equal(tk_mm_create(&w.mm, &opts, NULL), 0);
+	w.mm->eager = eager;
 	w.host_fd = new_file('a');
 	w.guest_fd = new_file('a');
 	w.backing = tk_backing_new(dup(w.guest_fd), true, "/mm_model");
@@ -440,15 +442,22 @@ static void test_like_the_kernel(void **state)
 	const char *from = getenv("MM_MODEL_SEED"), *steps = getenv("MM_MODEL_STEPS");
 	u64 seed = from ? strtoull(from, NULL, 0) : 1;
 
-	for (u64 i = 0; i < 12; i++)
-		run(seed + i, 0, steps ? atoi(steps) : 400);
+	for (u64 i = 0; i < 6; i++)
+		run(seed + i, 0, TK_EAGER_SIZE, steps ? atoi(steps) : 400);
 }
 
 /* Entries are taken back and refilled all the time; nothing of it may show. */
 static void test_like_the_kernel_near_the_memory_limit(void **state)
 {
-	for (u64 seed = 100; seed < 106; seed++)
-		run(seed, TK_KIB(640), 400);
+	for (u64 seed = 100; seed < 104; seed++)
+		run(seed, TK_KIB(640), TK_EAGER_SIZE, 300);
+}
+
+/* Everything waits for its first touch, as large mappings do. */
+static void test_like_the_kernel_when_lazy(void **state)
+{
+	for (u64 seed = 200; seed < 204; seed++)
+		run(seed, 0, 0, 400);
 }
 
 int main(void)
@@ -456,6 +465,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_like_the_kernel),
 		cmocka_unit_test(test_like_the_kernel_near_the_memory_limit),
+		cmocka_unit_test(test_like_the_kernel_when_lazy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
