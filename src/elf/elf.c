@@ -149,30 +149,29 @@ static int add_interp(struct tk_elf *elf, const Elf64_Phdr *ph, u64 size, const 
 
 static int cmp_segments(const void *a, const void *b)
 {
-	const struct tk_elf_segment *const *x = a, *const *y = b;
+	const struct tk_elf_segment *x = a, *y = b;
 
-	return (*x)->vaddr < (*y)->vaddr ? -1 : (*x)->vaddr > (*y)->vaddr;
+	return x->vaddr < y->vaddr ? -1 : x->vaddr > y->vaddr;
 }
 
 /* Sets lo and hi; the segments stay in the file's order, in which Linux maps them. */
 static int check_extent(struct tk_elf *elf, const struct report *r)
 {
-	const struct tk_elf_segment **sorted, *last;
+	size_t n = elf->n_segments;
+	struct tk_elf_segment *sorted;
 	bool overlap = false;
 
-	if (elf->n_segments == 0)
+	if (n == 0)
 		return bad(r, "no segments to load");
-	sorted = malloc(elf->n_segments * sizeof(*sorted));
+	sorted = malloc(n * sizeof(*sorted));
 	if (!sorted)
 		return tk_fail_errno(r->err, ENOMEM, "%s", r->path);
-	for (unsigned int i = 0; i < elf->n_segments; i++)
-		sorted[i] = &elf->segments[i];
-	qsort(sorted, elf->n_segments, sizeof(*sorted), cmp_segments);
-	for (unsigned int i = 1; i < elf->n_segments; i++)
-		overlap |= sorted[i]->vaddr < sorted[i - 1]->vaddr + sorted[i - 1]->memsz;
-	last = sorted[elf->n_segments - 1];
-	elf->lo = tk_page_down(sorted[0]->vaddr);
-	elf->hi = tk_page_down(last->vaddr + last->memsz + TK_PAGE_SIZE - 1);
+	memcpy(sorted, elf->segments, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), cmp_segments);
+	for (size_t i = 1; i < n; i++)
+		overlap |= sorted[i].vaddr < sorted[i - 1].vaddr + sorted[i - 1].memsz;
+	elf->lo = tk_page_down(sorted[0].vaddr);
+	elf->hi = tk_page_down(sorted[n - 1].vaddr + sorted[n - 1].memsz + TK_PAGE_SIZE - 1);
 	free(sorted);
 	return overlap ? bad(r, "segments overlap") : 0;
 }
@@ -241,6 +240,7 @@ int tk_elf_read(struct tk_elf *elf, int fd, u64 size, const char *path, int code
 	if (rc < 0)
 		return rc;
 	bytes = ehdr.e_phnum * sizeof(*phdrs);
+	tk_assert(bytes > 0);
 	phdrs = malloc(bytes);
 	if (!phdrs)
 		return tk_fail_errno(err, ENOMEM, "%s", path);

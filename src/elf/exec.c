@@ -36,9 +36,8 @@ struct loader {
 	struct tkvm_error *err;
 	struct image program, interp;
 	char *interp_path;
-	char **args; /* own copies that stand before exec->argv + 1; newest script first */
-	size_t n_args;
-	const char **argv; /* the program's arguments, NULL-terminated; borrows from args */
+	struct tk_script scripts[TK_SCRIPT_DEPTH];
+	const char **argv; /* the program's arguments, NULL-terminated; borrows from scripts */
 	size_t argc;
 };
 
@@ -65,12 +64,15 @@ static int open_program(struct loader *l, const char *path, enum tk_exec_role ro
 	int rc = l->exec->ops->open(l->exec->ctx, path, role, &file);
 
 	if (rc == 0) {
+		tk_assert(file);
 		tk_backing_put(l->program.file);
 		l->program.file = file;
 		l->program.path = path;
 		rc = check_file(&l->program);
 	}
-	return rc < 0 ? tk_fail_errno(l->err, -rc, "%s%s%s", l->exec->path, what, name) : 0;
+	if (rc < 0)
+		tk_fail_errno(l->err, -rc, "%s%s%s", l->exec->path, what, name);
+	return rc;
 }
 
 /* The arguments of a program without scripts; argv[0] always exists. */
@@ -83,8 +85,7 @@ static int init_argv(struct loader *l)
 		argc++;
 	/* a script replaces argv[0] by at most three strings */
 	l->argv = calloc(argc + 2 * TK_SCRIPT_DEPTH + 2, sizeof(*l->argv));
-	l->args = calloc(2 * TK_SCRIPT_DEPTH, sizeof(*l->args));
-	if (!l->argv || !l->args)
+	if (!l->argv)
 		return tk_fail_errno(l->err, ENOMEM, "%s", l->exec->path);
 	for (size_t i = 0; i < argc; i++)
 		l->argv[i] = argv[i];
@@ -94,31 +95,18 @@ static int init_argv(struct loader *l)
 	return 0;
 }
 
-static const char *keep(struct loader *l, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (copy)
-		l->args[l->n_args++] = copy;
-	return copy;
-}
-
 /* argv becomes: interpreter, its argument if any, the script, the old argv without argv[0]. */
 static int apply_script(struct loader *l, const struct tk_script *script)
 {
-	const char *interp = keep(l, script->interp);
-	const char *arg = interp && script->has_arg ? keep(l, script->arg) : NULL;
 	size_t extra = script->has_arg ? 2 : 1;
 
-	if (!interp || (script->has_arg && !arg))
-		return tk_fail_errno(l->err, ENOMEM, "%s", l->exec->path);
 	memmove(l->argv + 1 + extra, l->argv + 1, (l->argc - 1) * sizeof(*l->argv));
 	l->argc += extra;
-	l->argv[0] = interp;
-	if (arg)
-		l->argv[1] = arg;
+	l->argv[0] = script->interp;
+	if (script->has_arg)
+		l->argv[1] = script->arg;
 	l->argv[extra] = l->program.path;
-	return open_program(l, interp, TK_EXEC_SCRIPT_INTERPRETER);
+	return open_program(l, script->interp, TK_EXEC_SCRIPT_INTERPRETER);
 }
 
 /* Reads what execve(2) looks at; a shorter file is as if filled with zeroes. */
@@ -136,7 +124,6 @@ static int read_head(struct loader *l, char head[TK_SCRIPT_HEAD])
 
 static int follow_scripts(struct loader *l)
 {
-	struct tk_script script;
 	char head[TK_SCRIPT_HEAD];
 	int rc;
 
@@ -147,11 +134,11 @@ static int follow_scripts(struct loader *l)
 		if (depth == TK_SCRIPT_DEPTH)
 			return tk_fail(l->err, ELOOP, "%s: too many script interpreters",
 				       l->exec->path);
-		rc = tk_script_parse(head, &script);
+		rc = tk_script_parse(head, &l->scripts[depth]);
 		if (rc < 0)
 			return tk_fail(l->err, -rc, "%s: bad interpreter line (#!)",
 				       l->program.path);
-		rc = apply_script(l, &script);
+		rc = apply_script(l, &l->scripts[depth]);
 		if (rc < 0)
 			return rc;
 	}
@@ -210,8 +197,8 @@ static int place_and_map(struct loader *l, struct image *image, gva_t hint)
 	int rc = tk_elf_place(l->mm, &image->elf, hint, &image->bias);
 
 	if (rc < 0)
-		return tk_fail_errno(l->err, -rc, "%s: no room for its segments at %#llx",
-				     image->path, (unsigned long long)image->elf.lo);
+		return tk_fail_errno(l->err, -rc, "%s: no room for its segments at %#lx",
+				     image->path, image->elf.lo);
 	if (image->bias + image->elf.entry >= TK_USER_TOP)
 		return tk_fail(l->err, image->code,
 			       "%s: entry point is outside of the address space", image->path);
@@ -288,9 +275,6 @@ static void unload(struct loader *l)
 	tk_backing_put(l->program.file);
 	tk_backing_put(l->interp.file);
 	free(l->interp_path);
-	for (size_t i = 0; i < l->n_args; i++)
-		free(l->args[i]);
-	free(l->args);
 	free(l->argv);
 }
 

@@ -102,9 +102,8 @@ int tk_elf_map(struct tk_mm *mm, const struct tk_elf *elf, struct tk_backing *fi
 		if (rc == -EFAULT) /* the file became shorter meanwhile */
 			return tk_fail(err, ENOEXEC, "%s: truncated while loading", path);
 		if (rc < 0)
-			return tk_fail_errno(err, (int)-rc, "%s: cannot map %llu bytes at %#llx",
-					     path, (unsigned long long)seg->memsz,
-					     (unsigned long long)(bias + seg->vaddr));
+			return tk_fail_errno(err, (int)-rc, "%s: cannot map %lu bytes at %#lx",
+					     path, seg->memsz, bias + seg->vaddr);
 	}
 	return 0;
 }

@@ -95,9 +95,12 @@ static void aux(struct auxv *auxv, u64 type, u64 value)
 static void fill_auxv(struct auxv *auxv, const struct tk_exec *exec,
 		      const struct tk_stack_info *info, gva_t execfn, gva_t platform, gva_t random)
 {
+	u64 minsigstksz = exec->minsigstksz ?: getauxval(AT_MINSIGSTKSZ);
+
 	if (exec->vdso)
 		aux(auxv, AT_SYSINFO_EHDR, exec->vdso);
-	aux(auxv, AT_MINSIGSTKSZ, exec->minsigstksz ?: getauxval(AT_MINSIGSTKSZ));
+	if (minsigstksz) /* Linux 5.14 */
+		aux(auxv, AT_MINSIGSTKSZ, minsigstksz);
 	aux(auxv, AT_HWCAP, exec->hwcap ?: getauxval(AT_HWCAP));
 	aux(auxv, AT_PAGESZ, TK_PAGE_SIZE);
 	aux(auxv, AT_CLKTCK, CLOCK_TICKS);

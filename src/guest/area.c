@@ -13,9 +13,7 @@
 
 extern const u8 tk_entry_page[], tk_entry_page_end[];
 extern const u8 tk_stubs[], tk_stubs_end[];
-/* [data pages][vDSO image]; a build without a vDSO leaves them undefined */
-extern const u8 tk_vdso_start[] __attribute__((weak));
-extern const u8 tk_vdso_end[] __attribute__((weak));
+extern const u8 tk_vdso_start[], tk_vdso_end[]; /* [data pages][vDSO image] */
 
 /* SDM 3A figure 3-8: code and data descriptors of flat segments, accessed bit set. */
 #define GDT_CODE64(dpl) (0x00af9b000000ffffull | (u64)(dpl) << 45)
@@ -63,8 +61,6 @@ static void build_tss(u8 *tss, unsigned int index, bool user_entry)
 
 u64 tk_area_vdso_size(void)
 {
-	if (!tk_vdso_start || tk_vdso_end - tk_vdso_start <= TK_VVAR_SIZE)
-		return 0;
 	return (u64)(tk_vdso_end - tk_vdso_start) - TK_VVAR_SIZE;
 }
 

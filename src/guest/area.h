@@ -15,7 +15,7 @@
  */
 void tk_area_build(void *area, bool user_entry);
 
-/* Bytes of the vDSO image in the area; 0 if this build has none. */
+/* Bytes of the vDSO image in the area. */
 u64 tk_area_vdso_size(void);
 
 #endif

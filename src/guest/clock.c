@@ -50,12 +50,9 @@ struct reading {
 
 static u64 host_tsc(void *ctx)
 {
-	u64 tsc;
-
+	/* not before the loads of the reading that it ends (SDM 2B, RDTSC) */
 	_mm_lfence();
-	tsc = __rdtsc();
-	_mm_lfence();
-	return tsc;
+	return __rdtsc();
 }
 
 static s64 host_ns(void *ctx, clockid_t clock)
