@@ -25,20 +25,20 @@ typedef u64 gpa_t; /* guest physical address */
 #define TK_MIB(n) ((u64)(n) << 20)
 #define TK_GIB(n) ((u64)(n) << 30)
 
-#define TK_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define TK_ARRAY_SIZE(a)		   (sizeof(a) / sizeof((a)[0]))
 #define tk_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define TK_MIN(a, b)                                                                               \
+#define TK_PASTE_(a, b)			   a##b
+#define TK_PASTE(a, b)			   TK_PASTE_(a, b)
+/* Each use has variables of its own, so that uses may be nested. */
+#define TK_PICK_(a, b, op, x, y)                                                                   \
 	({                                                                                         \
-		__auto_type _a = (a);                                                              \
-		__auto_type _b = (b);                                                              \
-		_a < _b ? _a : _b;                                                                 \
+		__auto_type x = (a);                                                               \
+		__auto_type y = (b);                                                               \
+		x op y ? x : y;                                                                    \
 	})
-#define TK_MAX(a, b)                                                                               \
-	({                                                                                         \
-		__auto_type _a = (a);                                                              \
-		__auto_type _b = (b);                                                              \
-		_a > _b ? _a : _b;                                                                 \
-	})
+#define TK_PICK(a, b, op, n) TK_PICK_(a, b, op, TK_PASTE(_x, n), TK_PASTE(_y, n))
+#define TK_MIN(a, b)	     TK_PICK(a, b, <, __COUNTER__)
+#define TK_MAX(a, b)	     TK_PICK(a, b, >, __COUNTER__)
 
 #define TK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define TK_MUST_CHECK	     __attribute__((warn_unused_result))
