@@ -6,6 +6,7 @@
  *
  * It is built in the VMM and copied out once. Its size is bounded like execve(2)'s.
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -91,6 +92,14 @@ static void aux(struct auxv *auxv, u64 type, u64 value)
 	auxv->items[auxv->n++] = (Elf64_auxv_t){.a_type = type, .a_un.a_val = value};
 }
 
+/* What Linux puts into AT_HWCAP: CPUID(1).EDX. glibc's getauxval() shows something else. */
+static u64 host_hwcap(void)
+{
+	unsigned int a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) ? d : 0;
+}
+
 /* AT_RSEQ_* are left out: they announce what the kernel's rseq(2) offers. */
 static void fill_auxv(struct auxv *auxv, const struct tk_exec *exec,
 		      const struct tk_stack_info *info, gva_t execfn, gva_t platform, gva_t random)
@@ -101,7 +110,7 @@ static void fill_auxv(struct auxv *auxv, const struct tk_exec *exec,
 		aux(auxv, AT_SYSINFO_EHDR, exec->vdso);
 	if (minsigstksz) /* Linux 5.14 */
 		aux(auxv, AT_MINSIGSTKSZ, minsigstksz);
-	aux(auxv, AT_HWCAP, exec->hwcap ?: getauxval(AT_HWCAP));
+	aux(auxv, AT_HWCAP, exec->hwcap ?: host_hwcap());
 	aux(auxv, AT_PAGESZ, TK_PAGE_SIZE);
 	aux(auxv, AT_CLKTCK, CLOCK_TICKS);
 	aux(auxv, AT_PHDR, info->phdr);
