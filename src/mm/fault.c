@@ -44,10 +44,8 @@ static int fill_leaf(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gv
 	if (!n)
 		return 0;
 	tk_chunk_run(mm, start, end, &hva);
-	bits |= tk_chunk_gpa(mm, hva);
-	for (; start < end; start += TK_PAGE_SIZE, bits += TK_PAGE_SIZE)
-		if (!tk_pt_table(mm, leaf)[tk_pt_index(start)])
-			tk_pt_set(mm, leaf, tk_pt_index(start), bits);
+	n = (end - start) >> TK_PAGE_SHIFT;
+	tk_pt_fill(mm, leaf, tk_pt_index(start), (unsigned int)n, bits | tk_chunk_gpa(mm, hva));
 	return 0;
 }
 

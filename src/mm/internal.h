@@ -31,8 +31,11 @@ struct tk_vma;
 void tk_vma_augment(struct tk_vma *vma);
 #include <bsd/sys/tree.h>
 
-/* Mappings up to this size are filled at once: an exit costs more than some 2000 entries. */
-#define TK_EAGER_SIZE TK_MIB(8)
+/*
+ * Writable mappings up to this size are filled at once: some 500 entries take less time than an
+ * exit. Others cost nothing but their tables: see tk_mm_eager().
+ */
+#define TK_EAGER_SIZE TK_MIB(2)
 /* What one lazy fault fills: at first, and at most after faults in address order. */
 #define TK_LAZY_MIN TK_MIB(2)
 #define TK_LAZY_MAX TK_MIB(32)
@@ -157,6 +160,12 @@ static inline bool tk_vma_volatile(const struct tk_vma *vma)
 	return vma->backing && !vma->backing->anon;
 }
 
+/* Fill it now, or at the first touch? */
+static inline bool tk_mm_eager(const struct tk_mm *mm, const struct tk_vma *vma, u64 len)
+{
+	return len <= (tk_vma_charges(vma) ? mm->eager : mm->eager * 4);
+}
+
 /* backing.c */
 u64 tk_backing_end(const struct tk_backing *backing); /* first offset that faults; ~0: none does */
 struct tk_backing *tk_backing_new_anon(u64 size);
@@ -209,6 +218,8 @@ u32 tk_pt_leaf(struct tk_mm *mm, gva_t addr);		      /* 0: none */
 /* The first leaf at or above *@addr, below @end; *@addr moves to its part of the range. */
 u32 tk_pt_next_leaf(struct tk_mm *mm, gva_t *addr, gva_t end);
 void tk_pt_set(struct tk_mm *mm, u32 leaf, unsigned int index, u64 entry);
+/* Store @entry, and those of the pages after it, where there is none yet; how many. */
+u64 tk_pt_fill(struct tk_mm *mm, u32 leaf, unsigned int index, unsigned int n, u64 entry);
 u64 tk_pt_bits(unsigned int prot);
 u64 tk_pt_clear(struct tk_mm *mm, gva_t start, gva_t end); /* how many it cleared */
 void tk_pt_protect(struct tk_mm *mm, gva_t start, gva_t end, unsigned int prot, bool charge);

@@ -241,10 +241,10 @@ static int fill(struct tk_mm *mm, const struct tk_vma *vma, u64 flags)
 	u64 len = vma->end - vma->start;
 	bool touch = flags & (MAP_POPULATE | MAP_LOCKED) && !(flags & MAP_NONBLOCK);
 
-	if (!touch && len > mm->eager)
+	if (!touch && !tk_mm_eager(mm, vma, len))
 		return 0;
 	if (tk_vma_charges(vma) && !tk_charge_room(mm, len >> TK_PAGE_SHIFT))
-		return len > mm->eager ? 0 : -ENOMEM;
+		return tk_mm_eager(mm, vma, len) ? -ENOMEM : 0;
 	if (tk_mm_populate(mm, vma, vma->start, vma->end))
 		return -ENOMEM;
 	if (touch) /* failure is not mmap's: see its man page */

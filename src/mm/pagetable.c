@@ -9,7 +9,7 @@
  * never hears of a table that the VMM unlinks, so a reused one would show through at its old
  * place. An empty table only gives its memory back; read as zeroes it is still an empty table.
  *
- * Every store to a leaf goes through tk_pt_set(), which keeps all the counts.
+ * Every store to a leaf is followed by count(), which keeps all the counts.
  */
 #include <errno.h>
 
@@ -167,35 +167,68 @@ u64 tk_pt_bits(unsigned int prot)
 	return bits;
 }
 
-static void count_entry(struct tk_mm *mm, u64 entry, int sign)
+/*
+ * @entries more (or less) entries in @leaf, @charged of them charged. All entries of a leaf point
+ * into one chunk; @sample is any of them.
+ */
+static void count(struct tk_mm *mm, u32 leaf, u64 sample, s64 entries, s64 charged)
 {
-	gpa_t gpa = entry & TK_PTE_ADDR;
+	struct tk_ptpage *info = &mm->tables_info[leaf];
+	gpa_t gpa = sample & TK_PTE_ADDR;
 
-	if (!entry)
+	if (!entries && !charged)
 		return;
+	if (!info->count) {
+		mm->empty_leaves -= info->resident;
+		mm->tables += !info->resident;
+		info->resident = true;
+	}
+	info->count += (u16)entries;
+	if (!info->count)
+		mm->empty_leaves++;
+	mm->charged += (u64)charged;
 	if (gpa >= TK_GPA_MEMORY)
-		mm->chunks[(gpa - TK_GPA_MEMORY) >> TK_CHUNK_SHIFT].pages += (u32)sign;
-	if (entry & TK_PTE_CHARGED)
-		mm->charged += (u64)(s64)sign;
+		mm->chunks[(gpa - TK_GPA_MEMORY) >> TK_CHUNK_SHIFT].pages += (u32)entries;
 }
 
 void tk_pt_set(struct tk_mm *mm, u32 leaf, unsigned int index, u64 entry)
 {
 	u64 *pte = &tk_pt_table(mm, leaf)[index], old = *pte;
-	struct tk_ptpage *info = &mm->tables_info[leaf];
 
-	if (old == entry)
-		return;
 	*pte = entry;
-	count_entry(mm, old, -1);
-	count_entry(mm, entry, 1);
-	if (!old && !info->count++) {
-		mm->empty_leaves -= info->resident;
-		mm->tables += !info->resident;
-		info->resident = true;
+	count(mm, leaf, entry ? entry : old, !!entry - !!old,
+	      !!(entry & TK_PTE_CHARGED) - !!(old & TK_PTE_CHARGED));
+}
+
+u64 tk_pt_fill(struct tk_mm *mm, u32 leaf, unsigned int index, unsigned int n, u64 entry)
+{
+	u64 *pte = &tk_pt_table(mm, leaf)[index], filled = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (pte[i])
+			continue;
+		pte[i] = entry + i * TK_PAGE_SIZE;
+		filled++;
 	}
-	if (!entry && !--info->count)
-		mm->empty_leaves++;
+	count(mm, leaf, entry, (s64)filled, entry & TK_PTE_CHARGED ? (s64)filled : 0);
+	return filled;
+}
+
+static u64 clear_leaf(struct tk_mm *mm, u32 leaf, unsigned int index, u64 n)
+{
+	u64 *pte = &tk_pt_table(mm, leaf)[index], sample = 0;
+	s64 entries = 0, charged = 0;
+
+	for (u64 i = 0; i < n; i++) {
+		if (!pte[i])
+			continue;
+		sample = pte[i];
+		entries++;
+		charged += !!(sample & TK_PTE_CHARGED);
+		pte[i] = 0;
+	}
+	count(mm, leaf, sample, -entries, -charged);
+	return (u64)entries;
 }
 
 void tk_pt_trim(struct tk_mm *mm)
@@ -223,10 +256,8 @@ u64 tk_pt_clear(struct tk_mm *mm, gva_t start, gva_t end)
 
 	for (; (leaf = tk_pt_next_leaf(mm, &start, end)); start = stop) {
 		stop = tk_pt_stop(start, end);
-		cleared += mm->tables_info[leaf].count;
-		for (gva_t addr = start; addr < stop; addr += TK_PAGE_SIZE)
-			tk_pt_set(mm, leaf, tk_pt_index(addr), 0);
-		cleared -= mm->tables_info[leaf].count;
+		cleared +=
+			clear_leaf(mm, leaf, tk_pt_index(start), (stop - start) >> TK_PAGE_SHIFT);
 	}
 	return cleared;
 }

@@ -163,7 +163,7 @@ static int move_pages(struct tk_mm *mm, gva_t to, gva_t from, u64 len)
 
 static void fill(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end)
 {
-	if (end - start <= mm->eager || vma->flags & TK_VMA_LOCKED)
+	if (tk_mm_eager(mm, vma, end - start) || vma->flags & TK_VMA_LOCKED)
 		(void)tk_mm_populate(mm, vma, start, end);
 }
 
