@@ -5,7 +5,8 @@
 
 #include "sys/paced.h"
 
-#define PACE_NS 2000000
+#define PACE_NS	  2000000
+#define FRUITLESS 3 /* once or twice may be a race with somebody else */
 
 struct tk_paced *tk_paced_state(struct tk_task *task)
 {
@@ -43,4 +44,29 @@ long tk_block_paced(struct tk_task *task, const struct pollfd *fds, unsigned int
 		return -ENOMEM;
 	paced->deadline = deadline;
 	return tk_block_fds(task, fds, n, TK_MIN(next, deadline));
+}
+
+static bool is_fruitless(struct tk_paced *paced, u64 progress)
+{
+	if (paced->progress != progress)
+		paced->fruitless = 0;
+	paced->progress = progress;
+	return ++paced->fruitless >= FRUITLESS;
+}
+
+long tk_block_ready(struct tk_task *task, int fd, short events, s64 deadline)
+{
+	struct pollfd wanted = {.fd = fd, .events = events};
+	struct tk_paced *paced = task->wait.priv;
+
+	if (task->wait.begun && poll(&wanted, 1, 0) > 0) {
+		paced = tk_paced_state(task);
+		if (!paced)
+			return -ENOMEM;
+		if (is_fruitless(paced, task->wait.progress))
+			return tk_block_paced(task, NULL, 0, deadline);
+	}
+	if (paced)
+		paced->deadline = deadline;
+	return tk_block_fds(task, &wanted, 1, deadline);
 }

@@ -13,6 +13,8 @@
 struct tk_paced {
 	s64 deadline;  /* the call's own; task->wait.deadline is the next try */
 	s64 batch_end; /* recvmmsg's timeout */
+	u64 progress;  /* wait.progress when the call last blocked */
+	int fruitless; /* how often since then it was woken for nothing */
 };
 
 /* task->wait.priv, made at first use; NULL: out of memory. */
@@ -26,5 +28,11 @@ bool tk_paced_expired(const struct tk_task *task, s64 deadline);
 
 /* Block on @fds (may be none) and try again in a few milliseconds. As tk_block_fds(). */
 long tk_block_paced(struct tk_task *task, const struct pollfd *fds, unsigned int n, s64 deadline);
+
+/*
+ * Block until @fd has @events; paced once it was called ready several times while the operation
+ * would still block. As tk_block_fds().
+ */
+long tk_block_ready(struct tk_task *task, int fd, short events, s64 deadline);
 
 #endif

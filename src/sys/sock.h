@@ -19,11 +19,16 @@ int tk_addr_out(struct tk_task *task, const struct sockaddr_storage *name, sockl
 /*
  * The operation on @sock gave -EAGAIN and the guest wants to wait: block until @events (POLLIN,
  * POLLOUT), within SO_RCVTIMEO or SO_SNDTIMEO. As tk_block_fd(), or -EAGAIN when time is up.
- * For read(2) and write(2) on sockets, too.
  */
 long tk_sock_wait(struct tk_task *task, struct tk_sock *sock, short events);
 
-/* @file's write gave -EPIPE: SIGPIPE, if it is of a kind that raises it (pipes, stream sockets). */
+/*
+ * The same for any pollable file, for read(2) and write(2): honours a socket's timeouts, and does
+ * not spin where poll(2) and the operation disagree (a large write to an eventfd).
+ */
+long tk_file_wait(struct tk_task *task, struct tk_file *file, short events);
+
+/* @file's write gave -EPIPE: SIGPIPE, unless it is a socket for packets. */
 void tk_raise_sigpipe(struct tk_task *task, struct tk_file *file);
 
 /* The call must not wait. */

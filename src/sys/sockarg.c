@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <string.h>
 
-#include "fs/pipe.h"
 #include "sys/paced.h"
 #include "sys/sock.h"
 
@@ -52,20 +51,23 @@ int tk_addr_out(struct tk_task *task, const struct sockaddr_storage *name, sockl
 long tk_sock_wait(struct tk_task *task, struct tk_sock *sock, short events)
 {
 	int opt = events & POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO;
-	struct pollfd fd = {.fd = sock->file.hostfd, .events = events};
 	s64 rel = tk_sock_timeout(sock, opt);
 	s64 deadline = tk_paced_deadline(task, rel);
 
 	if (tk_paced_expired(task, deadline))
 		return -EAGAIN;
 	tk_block_restart(task, rel == TK_FOREVER ? TK_RESTART_SYS : TK_RESTART_NEVER);
-	/*
-	 * Tried again, still nothing, and yet the host calls it ready: the full queue is a peer's,
-	 * or an unread error keeps POLLERR up.
-	 */
-	if (task->wait.begun && poll(&fd, 1, 0) > 0)
-		return tk_block_paced(task, NULL, 0, deadline);
-	return tk_block_fds(task, &fd, 1, deadline);
+	/* Ready may mean nothing: the full queue is a peer's, or an unread error is up. */
+	return tk_block_ready(task, sock->file.hostfd, events, deadline);
+}
+
+long tk_file_wait(struct tk_task *task, struct tk_file *file, short events)
+{
+	struct tk_sock *sock = tk_sock_of(file);
+
+	if (sock)
+		return tk_sock_wait(task, sock, events);
+	return tk_block_ready(task, file->hostfd, events, TK_FOREVER);
 }
 
 void tk_raise_sigpipe(struct tk_task *task, struct tk_file *file)
@@ -73,7 +75,7 @@ void tk_raise_sigpipe(struct tk_task *task, struct tk_file *file)
 	struct tk_sock *sock = tk_sock_of(file);
 	struct tk_siginfo info;
 
-	if (sock ? !tk_sock_is_stream(sock) : !tk_is_pipe(file))
+	if (sock && !tk_sock_is_stream(sock))
 		return;
 	info = tk_siginfo_user(SIGPIPE, SI_USER, TK_GUEST_PID, task->proc->cred.uid);
 	tk_signal_task(task, &info);

@@ -7,12 +7,12 @@
  * Rule of all of them: an error after some bytes is not reported now; the bytes are.
  */
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "fs/regular.h"
 #include "sys/fsargs.h"
+#include "sys/sock.h"
 
 #ifndef RWF_NOAPPEND
 #define RWF_NOAPPEND 0x20
@@ -88,7 +88,7 @@ static long wait_for_it(struct tk_task *task, const struct tk_transfer *t, size_
 	if (!t->file->pollable || t->file->flags & O_NONBLOCK || t->rwf & RWF_NOWAIT)
 		return done ? (long)done : -EAGAIN;
 	task->wait.progress = done;
-	rc = tk_block_fd(task, t->file->hostfd, events, TK_FOREVER);
+	rc = tk_file_wait(task, t->file, events);
 	return rc != TK_BLOCKED && done ? (long)done : rc;
 }
 
@@ -96,27 +96,29 @@ static long failed(struct tk_task *task, const struct tk_transfer *t, size_t don
 {
 	if (rc == -EAGAIN)
 		return wait_for_it(task, t, done);
-	if (rc == -EPIPE && t->write && !(t->rwf & RWF_NOSIGNAL))
-		tk_raise(task, SIGPIPE);
+	/* A socket that took some of it does not raise the signal this time; a pipe does. */
+	if (rc == -EPIPE && t->write && !(t->rwf & RWF_NOSIGNAL) && !(done && tk_sock_of(t->file)))
+		tk_raise_sigpipe(task, t->file);
 	return done ? (long)done : rc;
 }
 
 long tk_transfer(struct tk_task *task, const struct tk_transfer *t)
 {
 	struct tk_file *file = t->file;
-	size_t done = task->wait.progress, len;
+	size_t done = task->wait.progress, len, want;
 	struct iovec step[STEP_PIECES];
-	bool whole = !file->seekable;
+	bool whole = !file->seekable, clipped, more;
 	ssize_t got;
 	int n, rc;
 
 	do {
-		len = whole ? t->total - done : TK_MIN(t->total - done, (size_t)STEP);
+		len = want = whole ? t->total - done : TK_MIN(t->total - done, (size_t)STEP);
 		if (t->write && file->seekable) {
 			rc = tk_fsize_clip(task, file, *t->pos, &len);
 			if (rc)
 				return done ? (long)done : rc;
 		}
+		clipped = len < want;
 		n = whole && !done ? t->n : slice(t, done, &len, step);
 		got = transfer_step(t, whole && !done ? t->iov : step, n);
 		if (got < 0)
@@ -124,6 +126,7 @@ long tk_transfer(struct tk_task *task, const struct tk_transfer *t)
 		done += (size_t)got;
 		if (t->pos)
 			*t->pos += got;
-	} while (done < t->total && got && (file->seekable ? (size_t)got == len : t->write));
+		more = file->seekable ? (size_t)got == len && !clipped : t->write;
+	} while (done < t->total && got && more);
 	return (long)done;
 }

@@ -182,7 +182,8 @@ static void test_peek_waitall_does_not_spin(void **state)
 
 	assert_int_equal(put(s[0], "abc", 0), 3);
 	assert_int_equal(fake_enter(&fake, tk_sys_recvfrom, a), TK_BLOCKED);
-	assert_int_equal(fake_again(&fake, tk_sys_recvfrom, a), TK_BLOCKED);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(fake_again(&fake, tk_sys_recvfrom, a), TK_BLOCKED);
 	assert_int_equal(fake.task->wait.nfds, 0);
 	assert_int_equal(write(host(s[0]), "defgh", 5), 5);
 	assert_int_equal(fake_again(&fake, tk_sys_recvfrom, a), 8);

@@ -355,7 +355,8 @@ static void test_unix_backlog(void **state)
 	a[0] = (u64)c[1];
 	a[1] = un("s");
 	assert_int_equal(fake_enter(&fake, tk_sys_connect, a), TK_BLOCKED);
-	assert_int_equal(fake_again(&fake, tk_sys_connect, a), TK_BLOCKED);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(fake_again(&fake, tk_sys_connect, a), TK_BLOCKED);
 	assert_int_equal(fake.task->wait.nfds, 0); /* paced */
 	assert_true(fake.task->wait.deadline > tk_now_ns());
 	tk_wait_end(fake.task);
