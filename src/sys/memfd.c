@@ -22,7 +22,7 @@
 static int check_flags(unsigned int flags)
 {
 	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXEC_SEAL | MFD_EXEC |
-		      (MFD_HUGE_MASK << MFD_HUGE_SHIFT)))
+		      ((unsigned int)MFD_HUGE_MASK << MFD_HUGE_SHIFT)))
 		return -EINVAL;
 	if (flags & MFD_HUGETLB)
 		return -ENOMEM; /* none are set aside for guests */
