@@ -186,8 +186,8 @@ void tk_ns_synth_stat(const struct tk_ns *ns, const char *guest, const struct tk
 		.st_mtim = ns->born,
 		.st_ctim = ns->born,
 	};
-	if (entry->kind == TK_SYNTH_LINK || entry->kind == TK_SYNTH_FD)
-		st->st_size = 64; /* what procfs says of its magic links */
+	if (entry->kind == TK_SYNTH_FD)
+		st->st_size = 64; /* what procfs says of them */
 }
 
 unsigned int tk_ns_rights(const struct tk_ns *ns, const char *guest,

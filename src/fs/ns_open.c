@@ -297,7 +297,27 @@ static int open_synth_dir(const struct request *rq)
 	return tk_dir_new(rq->ns, &rq->path, -1, shown_flags(rq), rq->ret);
 }
 
-static int open_resolved(struct request *rq);
+static int open_synth_link(const struct request *rq)
+{
+	if (has(rq, O_CREAT | O_EXCL))
+		return -EEXIST;
+	if (has(rq, O_DIRECTORY))
+		return -ENOTDIR;
+	if (!has(rq, O_PATH))
+		return -ELOOP;
+	return tk_synthfile_new(rq->ns, &rq->path, shown_flags(rq), rq->ret);
+}
+
+/* What the policy, or nature, permits beyond what the open file itself stands for. */
+static void add_rights(struct request *rq, const struct stat *st)
+{
+	char path[PATH_MAX];
+
+	if (S_ISCHR(st->st_mode) && is_harmless(st->st_rdev))
+		rq->path.may = TK_MAY_READ | TK_MAY_WRITE;
+	else if (!tk_ns_file_path(rq->ns, rq->path.file, path) && *path == '/')
+		rq->path.may |= tk_policy_rights(rq->ns->policy, path);
+}
 
 /* /proc/self/fd/N: a new description of what has a name, the same one of what has not. */
 static int open_again(struct request *rq)
@@ -319,7 +339,9 @@ static int open_again(struct request *rq)
 		return -ENOTDIR;
 	if (file->hostfd < 0 || !(st.st_mode & S_IFMT) || S_ISSOCK(st.st_mode))
 		return -ENXIO;
-	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || has(rq, O_PATH))
+	add_rights(rq, &st);
+	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || has(rq, O_PATH) ||
+	    (S_ISCHR(st.st_mode) && is_harmless(st.st_rdev)))
 		return open_object(rq, file->hostfd);
 	if ((may & TK_MAY_READ && !tk_file_may_read(file)) ||
 	    (may & TK_MAY_WRITE && !tk_file_may_write(file)))
@@ -347,12 +369,15 @@ static int open_resolved(struct request *rq)
 	case TK_SYNTH_ABSENT:
 		return -ENOENT;
 	default:
-		return has(rq, O_CREAT | O_EXCL) ? -EEXIST : -ELOOP;
+		return open_synth_link(rq);
 	}
 }
 
-static int check_flags(int flags)
+int tk_open_check(u64 how_flags)
 {
+	int flags = (int)how_flags;
+
+	flags &= flags & O_PATH ? PATH_FLAGS : VALID_FLAGS;
 	if ((flags & __O_TMPFILE) == __O_TMPFILE) {
 		if ((flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE)
 			return -EINVAL;
@@ -406,7 +431,7 @@ int tk_ns_open(struct tk_ns *ns, struct tk_fdtable *files, int dirfd, const char
 	int rc;
 
 	rq.flags = flags & (flags & O_PATH ? PATH_FLAGS : VALID_FLAGS);
-	rc = check_flags(rq.flags);
+	rc = tk_open_check((u64)flags);
 	if (rc)
 		return rc;
 	walk = walk_flags(rq.flags, how_resolve);

@@ -207,6 +207,31 @@ static int from_file(const struct tk_ns *ns, const struct tk_fdtable *files, int
 	return 0;
 }
 
+/* "." from a directory: itself, even if it was removed. 1: does not apply. */
+static int try_dot(const struct tk_ns *ns, const struct tk_file *dir, const char *path,
+		   unsigned int flags, unsigned int may, struct tk_path *out)
+{
+	if (strcmp(path, ".") != 0 || flags & TK_WALK_PARENT || dir->hostfd < 0 || !dir->may ||
+	    may & ~dir->may)
+		return 1;
+	out->may = dir->may;
+	if (tk_ns_file_path(ns, dir, out->guest))
+		snprintf(out->guest, sizeof(out->guest), "%s", dir->path);
+	return finish(out, dup_fd(dir->hostfd), "", flags);
+}
+
+static int try_fast(const struct tk_ns *ns, const struct tk_file *dir, const char *path,
+		    unsigned int flags, unsigned int may, struct tk_path *out)
+{
+	if (!dir)
+		return is_clean(path) ? try_absolute(ns, path, flags, may, out) : 1;
+	if (path[0] == '.' && path[1] == '/' && path[2] && path[2] != '/')
+		path += 2;
+	if (is_clean(path))
+		return try_from_dir(ns, dir, path, flags, may, out);
+	return try_dot(ns, dir, path, flags, may, out);
+}
+
 static int resolve(const struct tk_ns *ns, const struct tk_fdtable *files, int dirfd,
 		   const char *path, unsigned int flags, unsigned int may, struct tk_path *out)
 {
@@ -219,9 +244,8 @@ static int resolve(const struct tk_ns *ns, const struct tk_fdtable *files, int d
 	rc = start(ns, files, dirfd, path, flags, &dir);
 	if (rc)
 		return rc;
-	if (!(flags & special) && is_clean(path)) {
-		rc = dir ? try_from_dir(ns, dir, path, flags, may, out)
-			 : try_absolute(ns, path, flags, may, out);
+	if (!(flags & special)) {
+		rc = try_fast(ns, dir, path, flags, may, out);
 		if (rc != 1 && rc != -ELOOP)
 			return rc;
 		out->may = 0;

@@ -104,9 +104,13 @@ ssize_t tk_path_readlink(const struct tk_ns *ns, const struct tk_fdtable *files,
 int tk_ns_file_path(const struct tk_ns *ns, const struct tk_file *file,
 		    char buf[PATH_MAX]) TK_MUST_CHECK;
 
+/* -EINVAL for open(2) flags that make no sense together: told before anything is looked at. */
+int tk_open_check(u64 flags) TK_MUST_CHECK;
+
 /*
  * open(2): resolve and open. @how_resolve: openat2's RESOLVE_* of the guest. Stores a new
- * reference in *@ret. Handles every kind of object, synthetic ones included.
+ * reference in *@ret. Handles every kind of object, synthetic ones included. -EAGAIN: Linux would
+ * wait, for a FIFO's reader or the end of a lease.
  */
 int tk_ns_open(struct tk_ns *ns, struct tk_fdtable *files, int dirfd, const char *path, int flags,
 	       mode_t mode, u64 how_resolve, struct tk_file **ret) TK_MUST_CHECK;

@@ -63,33 +63,52 @@ static ssize_t fd_text(const struct tk_ns *ns, const struct tk_fdtable *files, i
 	return copy_text(buf, size, text);
 }
 
-ssize_t tk_path_readlink(const struct tk_ns *ns, const struct tk_fdtable *files,
-			 const struct tk_path *path, char *buf, size_t size)
+static ssize_t synth_text(const struct tk_ns *ns, const struct tk_fdtable *files,
+			  const struct tk_synth_entry *entry, const char *guest, char *buf,
+			  size_t size)
 {
 	struct tk_buf text = {0};
 	ssize_t n;
 	int rc;
 
-	if (path->file) {
-		/* readlinkat(fd, "") of a link that was opened with O_PATH | O_NOFOLLOW */
-		n = path->file->hostfd < 0 ? -1 : readlinkat(path->file->hostfd, "", buf, size);
-		if (n >= 0)
-			return n;
-		return path->file->hostfd < 0 || errno == EINVAL ? -EINVAL : -errno;
-	}
-	if (on_host(path)) {
-		n = readlinkat(path->dirfd, path->name, buf, size);
-		/* With an empty name the kernel calls "no link" ENOENT. */
-		return n < 0 ? (path->name[0] ? -errno : -EINVAL) : n;
-	}
-	if (path->synth.kind == TK_SYNTH_FD)
-		return fd_text(ns, files, path->synth.fd, buf, size);
-	if (path->synth.kind != TK_SYNTH_LINK)
-		return path->synth.kind == TK_SYNTH_ABSENT ? -ENOENT : -EINVAL;
-	rc = tk_ns_synth_link(ns, path->guest, &text);
+	if (entry->kind == TK_SYNTH_FD)
+		return fd_text(ns, files, entry->fd, buf, size);
+	if (entry->kind != TK_SYNTH_LINK)
+		return entry->kind == TK_SYNTH_ABSENT ? -ENOENT : -EINVAL;
+	rc = tk_ns_synth_link(ns, guest, &text);
 	if (rc)
 		return rc;
 	n = copy_text(buf, size, text.data);
 	tk_buf_free(&text);
 	return n;
+}
+
+/* readlinkat(fd, "") of a link that was opened with O_PATH | O_NOFOLLOW */
+static ssize_t open_link_text(const struct tk_ns *ns, const struct tk_fdtable *files,
+			      const struct tk_file *file, char *buf, size_t size)
+{
+	struct tk_synth_entry entry = {.kind = TK_SYNTH_NONE};
+	ssize_t n;
+
+	if (file->hostfd < 0) {
+		if (file->path && *file->path == '/')
+			tk_ns_synth(ns, file->path, &entry);
+		return synth_text(ns, files, &entry, file->path, buf, size);
+	}
+	n = readlinkat(file->hostfd, "", buf, size);
+	return n >= 0 ? n : errno == ENOENT ? -EINVAL : -errno;
+}
+
+ssize_t tk_path_readlink(const struct tk_ns *ns, const struct tk_fdtable *files,
+			 const struct tk_path *path, char *buf, size_t size)
+{
+	ssize_t n;
+
+	if (path->file)
+		return open_link_text(ns, files, path->file, buf, size);
+	if (!on_host(path))
+		return synth_text(ns, files, &path->synth, path->guest, buf, size);
+	n = readlinkat(path->dirfd, path->name, buf, size);
+	/* With an empty name the kernel calls "no link" ENOENT. */
+	return n < 0 ? (path->name[0] ? -errno : -EINVAL) : n;
 }

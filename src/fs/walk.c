@@ -35,6 +35,7 @@ struct walk {
 	int links;
 	int mount; /* where the walk began, for NO_XDEV */
 	dev_t dev;
+	bool absolute; /* the path was */
 	bool finished;
 };
 
@@ -131,7 +132,8 @@ static int follow(struct walk *w, const char *text, const struct part *part)
 	w->next = w->todo;
 	if (*text != '/')
 		return 0;
-	if (w->flags & TK_WALK_BENEATH)
+	/* Linux does not know its root yet, if the path did not start there. */
+	if (w->flags & TK_WALK_BENEATH || (w->flags & TK_WALK_NO_XDEV && !w->absolute))
 		return -EXDEV;
 	strcpy(w->done, w->flags & TK_WALK_IN_ROOT ? w->scope : "/");
 	forget_cur(w);
@@ -388,6 +390,7 @@ int tk_walk(const struct tk_ns *ns, const struct tk_fdtable *files, const char *
 		return -ENAMETOOLONG;
 	strcpy(w.todo, path);
 	w.next = w.todo + strspn(w.todo, "/");
+	w.absolute = *path == '/';
 	if (flags & TK_WALK_NO_XDEV)
 		rc = begin_xdev(&w);
 	while (*w.next && !w.finished && !rc)

@@ -301,6 +301,10 @@ static int check_rename(const struct tk_ns *ns, const struct name *from, const s
 {
 	int rc;
 
+	if (from->path.synth.kind != TK_SYNTH_NONE && to->path.synth.kind == TK_SYNTH_NONE)
+		return -EXDEV;
+	if (to->path.synth.kind != TK_SYNTH_NONE && from->path.synth.kind == TK_SYNTH_NONE)
+		return -EXDEV;
 	if (from->path.last != TK_LAST_NORM)
 		return -EBUSY;
 	if (to->path.last != TK_LAST_NORM)

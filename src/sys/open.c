@@ -92,7 +92,9 @@ static long do_open(struct tk_task *task, int dirfd, gva_t addr, const struct op
 	int rc;
 
 	if (!file) {
-		rc = tk_arg_path(task, addr, path);
+		rc = tk_open_check(how->flags);
+		if (!rc)
+			rc = tk_arg_path(task, addr, path);
 		if (!rc && !*path)
 			rc = -ENOENT;
 		if (!rc && tk_fds_full(task))

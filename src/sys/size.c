@@ -86,7 +86,7 @@ long tk_sys_fallocate(struct tk_task *task, const u64 a[6])
 		return -EINVAL;
 	if (__builtin_add_overflow(offset, len, &end))
 		return -EFBIG;
-	rc = tk_fsize_check(task, end);
+	rc = (int)a[1] & FALLOC_FL_KEEP_SIZE ? 0 : tk_fsize_check(task, end);
 	return rc ? rc : tk_host_result(fallocate(fd, (int)a[1], offset, len));
 }
 
