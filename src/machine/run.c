@@ -16,27 +16,24 @@
 static struct tk_task *pick(struct tkvm_machine *machine)
 {
 	struct tk_proc *proc = &machine->proc;
-	struct tk_list *from = machine->last ? &machine->last->link : &proc->tasks, *pos;
-	struct tk_task *task = machine->last;
-	bool stay = task && task->state == TK_TASK_RUNNABLE && !proc->yielded;
+	struct tk_task *last = machine->last, *task;
+	struct tk_list *from = last ? &last->link : &proc->tasks, *pos = from;
+	bool yielded = proc->yielded;
 
 	proc->yielded = false;
 	if (proc->stopped)
 		return NULL;
-	if (stay && (proc->n_tasks == 1 || tk_now_ns() < machine->slice_end))
-		return task;
-	for (pos = from->next;; pos = pos->next) {
-		if (pos == &proc->tasks) {
-			if (from == &proc->tasks)
-				return NULL;
+	if (last && last->state == TK_TASK_RUNNABLE && !yielded)
+		return last;
+	do {
+		pos = pos->next;
+		if (pos == &proc->tasks)
 			continue;
-		}
 		task = tk_list_entry(pos, struct tk_task, link);
 		if (task->state == TK_TASK_RUNNABLE)
 			return task;
-		if (pos == from)
-			return NULL;
-	}
+	} while (pos != from);
+	return NULL;
 }
 
 static void set_result(struct tk_task *task, long rc)
@@ -57,9 +54,7 @@ static void set_result(struct tk_task *task, long rc)
 static void call(struct tkvm_machine *machine, struct tk_task *task)
 {
 	set_result(task, tk_syscall(task));
-	if (task->in_call || machine->proc.timers_changed)
-		machine->look = true;
-	machine->proc.timers_changed = false;
+	machine->look |= task->in_call;
 }
 
 static void begin_call(struct tkvm_machine *machine, struct tk_task *task)
@@ -145,20 +140,29 @@ static void bury(struct tkvm_machine *machine, struct tk_task *task)
 	tk_task_free(task);
 }
 
+/* Another task's turn: what is due next is different now. */
+static void switch_to(struct tkvm_machine *machine, struct tk_task *task)
+{
+	tk_proc_account(&machine->proc, task);
+	if (machine->last == task)
+		return;
+	machine->last = task;
+	machine->slice_end = tk_now_ns() + TK_SLICE_NS;
+	machine->look |= machine->proc.n_tasks > 1;
+}
+
 static void step(struct tkvm_machine *machine)
 {
-	struct tk_proc *proc = &machine->proc;
 	struct tk_task *task = pick(machine);
 
 	if (!task) {
 		tk_machine_wait(machine);
 		return;
 	}
-	if (proc->current != task)
-		tk_proc_account(proc, task);
-	if (machine->last != task)
-		machine->look |= proc->n_tasks > 1;
-	machine->last = task;
+	if (machine->proc.current != task) {
+		switch_to(machine, task);
+		return;
+	}
 	if (task->in_call)
 		call(machine, task);
 	else
@@ -169,7 +173,7 @@ static void step(struct tkvm_machine *machine)
 static void loop(struct tkvm_machine *machine)
 {
 	while (!machine->proc.exiting) {
-		if (machine->look)
+		if (machine->look || machine->proc.attention)
 			tk_machine_look(machine);
 		else
 			step(machine);

@@ -13,10 +13,9 @@
 #include "task/timer.h"
 #include "task/wait.h"
 
-/* How long one task may keep others waiting, and how stale the view of descriptors may be then. */
-#define SLICE_NS (4 * 1000 * 1000)
-#define POLL_NS	 (1 * 1000 * 1000)
-#define NAP_NS	 (10 * 1000 * 1000)
+/* How stale the view of descriptors may be while something runs; the longest nap. */
+#define POLL_NS (1 * 1000 * 1000)
+#define NAP_NS	(10 * 1000 * 1000)
 
 static void take_signals(struct tkvm_machine *machine)
 {
@@ -186,11 +185,14 @@ void tk_machine_look(struct tkvm_machine *machine)
 		return;
 	}
 	tk_timers_run(proc);
+	proc->attention = false;
 	wake_expired(proc, now);
 	if (any_waits_for_fds(proc) && now - machine->last_poll >= POLL_NS)
 		poll_now(machine, now);
-	if (now >= machine->slice_end)
-		machine->slice_end = now + SLICE_NS;
+	if (now >= machine->slice_end) {
+		machine->slice_end = now + TK_SLICE_NS;
+		proc->yielded = true;
+	}
 	arm(machine, now);
 }
 

@@ -69,7 +69,7 @@ long tk_sys_nanosleep(struct tk_task *task, const u64 a[6])
 	return rc ? rc : sleep_for(task, ns, a[1]);
 }
 
-/* Clocks that clock_nanosleep(2) takes; the calling thread's own CPU time would never pass. */
+/* Clocks that clock_nanosleep(2) takes. */
 static int check_clock(clockid_t clock)
 {
 	switch (clock) {
@@ -79,6 +79,7 @@ static int check_clock(clockid_t clock)
 	case CLOCK_TAI:
 	case CLOCK_PROCESS_CPUTIME_ID:
 		return 0;
+	case CLOCK_THREAD_CPUTIME_ID:
 	case CLOCK_REALTIME_ALARM:
 	case CLOCK_BOOTTIME_ALARM:
 	case CLOCK_MONOTONIC_RAW:

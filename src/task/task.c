@@ -74,6 +74,7 @@ struct tk_task *tk_task_new(struct tk_proc *proc)
 	tk_list_init(&task->futex.link);
 	tk_list_add_tail(&proc->tasks, &task->link);
 	proc->n_tasks++;
+	proc->attention = true;
 	if (!proc->leader)
 		proc->leader = task;
 	return task;

@@ -134,7 +134,7 @@ struct tk_proc {
 	} itimers[3];
 	int next_timer_id;
 	unsigned int n_timers;
-	bool timers_changed;	 /* the run loop must look at the deadlines anew */
+	bool attention;		 /* the run loop must look at deadlines and at who can run anew */
 	bool yielded;		 /* sched_yield(2): let another one run */
 	struct tk_task *current; /* the one whose CPU time is running, NULL between runs */
 	s64 cpu_mark;		 /* the host thread's CPU clock when @current was accounted */

@@ -146,7 +146,7 @@ void tk_timer_set(struct tk_proc *proc, struct tk_timer *timer, bool absolute, s
 	if (value && !absolute)
 		timer->expiry = add(timer_now(proc, timer), value);
 	timer->interval = value ? interval : 0;
-	proc->timers_changed = true;
+	proc->attention = true;
 }
 
 s64 tk_timer_left(struct tk_proc *proc, struct tk_timer *timer)
@@ -172,7 +172,7 @@ void tk_itimer_set(struct tk_proc *proc, unsigned int which, s64 value, s64 inte
 	if (value)
 		it->expiry = add(tk_timer_clock_ns(proc, NULL, itimer_kinds[which].clock), value);
 	it->interval = interval;
-	proc->timers_changed = true;
+	proc->attention = true;
 }
 
 s64 tk_itimer_left(struct tk_proc *proc, unsigned int which)
@@ -190,6 +190,7 @@ void tk_timer_taken(struct tk_proc *proc, struct tk_timer *timer, struct tk_sigi
 {
 	timer->queued = false;
 	timer->overrun_last = 0;
+	proc->attention = true;
 	if (timer->interval && timer->expiry) {
 		s64 missed = forward(&timer->expiry, timer->interval, timer_now(proc, timer)) - 1;
 

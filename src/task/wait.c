@@ -106,6 +106,7 @@ void tk_task_wake(struct tk_task *task)
 		return;
 	task->wait.woken = true;
 	task->state = TK_TASK_RUNNABLE;
+	task->proc->attention = true;
 }
 
 void tk_wait_end(struct tk_task *task)
