@@ -240,25 +240,35 @@ static void from_compat_syscall(struct tk_vcpu *vcpu, struct tk_exit *exit)
 }
 
 /*
- * The program left where no stub does. KVM may hold half an instruction (IN, MMIO) that it would
- * complete on top of whatever the program does next: let it do so now, and forget the result.
+ * KVM may hold half an instruction (IN, MMIO) that it would complete on top of whatever the
+ * program does next: let it do so now, and forget the result. Wide accesses come in pieces.
  */
+static bool settle(struct tk_vcpu *vcpu)
+{
+	const struct kvm_regs saved = *tk_vcpu_kregs(vcpu);
+	bool settled = false;
+
+	/*
+	 * It stays set afterwards: a kick that came meanwhile is not lost, and one interruption
+	 * too many does no harm.
+	 */
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < 16 && !settled; i++)
+		settled = ioctl(vcpu->fd, KVM_RUN, 0) && errno == EINTR;
+	*tk_vcpu_kregs(vcpu) = saved;
+	return settled;
+}
+
+/* The program left where no stub does. */
 static void from_alien(struct tk_vcpu *vcpu, struct tk_exit *exit)
 {
-	struct kvm_regs saved = *tk_vcpu_kregs(vcpu);
-
-	if (privilege(vcpu) != 3) {
+	if (privilege(vcpu) != 3 || !settle(vcpu)) {
 		set_failed(vcpu, exit);
 		return;
 	}
 	exit->kind = TK_EXIT_ALIEN;
-	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
-	ioctl(vcpu->fd, KVM_RUN, 0);
-	*tk_vcpu_kregs(vcpu) = saved;
 	vcpu->stop = TK_STOP_USER;
 	vcpu->after_syscall = false;
-	/* immediate_exit stays set: a kick that came meanwhile is not lost, and one more exit is
-	 * no harm */
 }
 
 /* True if RIP is at the OUT at @va or just behind it. */

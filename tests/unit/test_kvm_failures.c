@@ -105,8 +105,6 @@ static long address_space(void)
 	return pages * 4;
 }
 
-static struct tk_kvm kvm;
-
 /* One try: 0 if it worked (and was undone), else -errno. */
 typedef int (*try_fn)(struct tkvm_error *err);
 
@@ -272,22 +270,6 @@ static void test_errors_say_what_to_do(void **state)
 	assert_non_null(strstr(err.message, "/dev/kvm"));
 }
 
-static int open_kvm(void **state)
-{
-	struct tkvm_error err = {0};
-
-	if (!tk_kvm_open(&kvm, &err))
-		return 0;
-	print_error("%s\n", err.message);
-	return -1;
-}
-
-static int close_kvm(void **state)
-{
-	tk_kvm_close(&kvm);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,5 +282,5 @@ int main(void)
 		cmocka_unit_test(test_errors_say_what_to_do),
 	};
 
-	return cmocka_run_group_tests(tests, open_kvm, close_kvm);
+	return cmocka_run_group_tests(tests, rig_open_kvm, rig_close_kvm);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "guest/layout.h"
 #include "kvm/vcpu.h"
 
@@ -38,6 +39,9 @@
 #define PTE_U  4ull
 #define PTE_AD 0x60ull
 #define PTE_NX (1ull << 63)
+
+#define ENTRY_VA ((u64)TK_KERNEL_VA + TK_AREA_ENTRY)
+#define STUBS_VA ((u64)TK_KERNEL_VA + TK_AREA_STUBS)
 
 /* Guest code, assembled in place: GUEST(name, "instructions") declares name[] and name_end[]. */
 #define GUEST(name, text)                                                                          \
@@ -172,5 +176,77 @@ static inline void rig_expect(struct rig *rig, enum tk_exit_kind kind)
 	tk_buf_free(&buf);
 	fail();
 }
+
+/* What every test of the group uses. */
+static struct tk_kvm kvm;
+static struct rig rig;
+
+#define PVM (kvm.flavour == TK_FLAVOUR_PVM)
+
+static inline int rig_open_kvm(void **state)
+{
+	struct tkvm_error err = {0};
+
+	if (!tk_kvm_open(&kvm, &err))
+		return 0;
+	print_error("%s\n", err.message);
+	return -1;
+}
+
+static inline int rig_close_kvm(void **state)
+{
+	tk_kvm_close(&kvm);
+	return 0;
+}
+
+static inline int rig_set_up(void **state)
+{
+	rig_open(&rig, &kvm);
+	return 0;
+}
+
+static inline int rig_tear_down(void **state)
+{
+	rig_close(&rig);
+	return 0;
+}
+
+#define RIG_TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+
+static inline void expect_fault(unsigned int vector, u64 error_code)
+{
+	rig_expect(&rig, TK_EXIT_FAULT);
+	if (rig.exit.vector != vector || rig.exit.error_code != error_code)
+		fail_msg("vector %u error 0x%llx, expected %u 0x%llx, rip 0x%llx", rig.exit.vector,
+			 (unsigned long long)rig.exit.error_code, vector,
+			 (unsigned long long)error_code, (unsigned long long)rig.r->rip);
+}
+
+static inline void expect_vector(unsigned int vector)
+{
+	rig_expect(&rig, TK_EXIT_FAULT);
+	assert_int_equal(rig.exit.vector, vector);
+}
+
+static inline void expect_page_fault(u64 error_code, gva_t cr2)
+{
+	expect_fault(14, error_code);
+	assert_int_equal(rig.exit.cr2, cr2);
+}
+
+/* Each register but RAX, RCX and R11 survives; those three are as SYSCALL defines. */
+GUEST(syscall_twice, "syscall\nsyscall\nsyscall\n");
+
+GUEST(undefined, "ud2\n");
+GUEST(read_rbx, "mov (%rbx), %r15\nsyscall\n");
+GUEST(write_rbx, "mov %r15, (%rbx)\nsyscall\n");
+GUEST(jump_rbx, "jmp *%rbx\n");
+
+static inline void load_with_rbx(const u8 *code, const u8 *end, u64 rbx)
+{
+	rig_load_code(&rig, code, (size_t)(end - code));
+	rig.r->rbx = rbx;
+}
+#define LOAD_WITH_RBX(name, rbx) load_with_rbx(name, name##_end, rbx)
 
 #endif
