@@ -84,11 +84,11 @@ static void catch_signals(void)
 static void eat(void)
 {
 	for (;;) {
-		ul p = call(__NR_mmap, 0, 1 << 20, 3, 0x22, -1, 0);
+		ul size = 48 << 20, p = call(__NR_mmap, 0, size, 3, 0x22, -1, 0);
 
 		if (p > -4096ul)
 			finish(12);
-		for (ul i = 0; i < 1 << 20; i += 4096)
+		for (ul i = 0; i < size; i += 4096)
 			*(volatile char *)(p + i) = 1;
 	}
 }

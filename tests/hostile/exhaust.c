@@ -76,6 +76,17 @@ static int memory(void)
 	}
 }
 
+static int memory_at_once(void)
+{
+	for (;;) {
+		char *p = mmap(NULL, 96 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			return 3;
+		memset(p, 1, 96 << 20);
+	}
+}
+
 static int memory_by_read(void)
 {
 	int fd = open("/dev/zero", O_RDONLY);
@@ -201,7 +212,7 @@ static int execve_strings(void)
 }
 
 #define MODES(X) \
-	X(million_mmaps) X(split_mappings) X(spread_mappings) X(reserve) X(memory) X(memory_by_read) \
+	X(million_mmaps) X(split_mappings) X(spread_mappings) X(reserve) X(memory) X(memory_at_once) X(memory_by_read) \
 	X(memory_by_memfd) X(descriptors) X(epolls) X(sent_descriptors) X(spin) X(spin_calls) \
 	X(sleep_long) X(read_terminal) X(output) X(execve_strings)
 

@@ -98,7 +98,6 @@ APPLETS = {
     "vi": [["usleep", "10000"]],
     "wc": [["wc", "text", "binary"]],
     "xxd": [["xxd", "-p", "binary"], ["xxd", "-r", "-p", "/dev/null"]],
-    "zcat": [["zcat", "packed.gz"]],
 }
 STDIN = {"cpio": b"tree\ntree/1\ntree/a\ntree/a/2\n", "tee": TEXT, "tr": TEXT}
 
