@@ -33,9 +33,7 @@ static int get_offset(struct tk_task *task, struct tk_file *file, gva_t addr, st
 		return 0;
 	if (!file->seekable)
 		return -ESPIPE;
-	if (tk_copy_in(task->proc->mm, &off->value, addr, sizeof(off->value)))
-		return -EFAULT;
-	return off->value < 0 ? -EINVAL : 0;
+	return tk_copy_in(task->proc->mm, &off->value, addr, sizeof(off->value));
 }
 
 static int put_offset(struct tk_task *task, struct tk_file *file, const struct offset *off)
@@ -125,8 +123,8 @@ long tk_sys_sendfile(struct tk_task *task, const u64 a[6])
 		rc = get_offset(task, in, a[2], &off);
 	if (rc)
 		return rc;
-	if ((s64)a[3] < 0 || !in->seekable || !in->ops->readv || !out->ops->writev ||
-	    out->flags & O_APPEND)
+	if ((s64)a[3] < 0 || off.value < 0 || !in->seekable || !in->ops->readv ||
+	    !out->ops->writev || out->flags & O_APPEND)
 		return -EINVAL;
 	if (tk_file_stat(in, &st) || S_ISDIR(st.st_mode))
 		return -EINVAL;

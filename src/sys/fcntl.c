@@ -15,6 +15,10 @@
 #define F_DUPFD_QUERY 1027 /* Linux 6.10 */
 #endif
 
+#ifndef LOCK_MAND
+#define LOCK_MAND 32
+#endif
+
 #define RETRY_NS      5000000
 #define PIPE_SIZE_MAX TK_MIB(1) /* /proc/sys/fs/pipe-max-size: the VMM's privilege is not lent */
 #define SETTABLE      (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC)
@@ -146,9 +150,12 @@ static long file_call(struct tk_task *task, struct tk_file *file, int cmd, u64 a
 		return seals(file, cmd, arg);
 	case F_GETOWN:
 	case F_SETOWN:
+	case F_SETOWN_EX:
 	case F_GETSIG:
 	case F_SETSIG:
 		return 0; /* SIGIO never comes: nobody to tell */
+	case F_GETOWN_EX:
+		return tk_zero_out(task->proc->mm, arg, sizeof(struct f_owner_ex));
 	case F_GETLEASE:
 		return F_UNLCK;
 	default:
@@ -182,6 +189,8 @@ long tk_sys_flock(struct tk_task *task, const u64 a[6])
 	struct tk_file *file;
 	int rc = tk_arg_file(task, a[0], &file);
 
+	if (op & LOCK_MAND)
+		return 0; /* mandatory share modes are gone since Linux 5.15, silently */
 	if (kind != LOCK_SH && kind != LOCK_EX && kind != LOCK_UN)
 		return -EINVAL;
 	if (rc)
