@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "sys/sys.h"
 
@@ -26,6 +28,18 @@ static struct tk_mm *mm_of(struct tk_task *task)
 	return task->proc->mm;
 }
 
+/*
+ * Mapping /dev/zero is another way to ask for anonymous memory. Each host mapping of it would be
+ * an object of its own, while one guest mapping may be several on the host.
+ */
+static bool is_zero_device(const struct tk_file *file)
+{
+	struct stat st;
+
+	return file->hostfd >= 0 && fstat(file->hostfd, &st) == 0 && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(1, 5);
+}
+
 static long map_file(struct tk_task *task, const u64 a[6])
 {
 	struct tk_backing *backing;
@@ -43,6 +57,8 @@ static long map_file(struct tk_task *task, const u64 a[6])
 		return a[1] ? -EACCES : -EINVAL;
 	if (!file->ops->backing)
 		return -ENODEV;
+	if (is_zero_device(file))
+		return tk_mm_mmap(mm_of(task), a[0], a[1], a[2], a[3] | MAP_ANONYMOUS, NULL, 0);
 	backing = file->ops->backing(file);
 	if (!backing)
 		return -ENOMEM;
