@@ -126,13 +126,15 @@ static void expect_stack_fault(void)
 	assert_int_equal(rig.exit.error_code, 0);
 }
 
-/* QEMU has none and goes on to the INT3 behind. */
-static void expect_alignment_check(void)
+/* Neither #AC nor #XM is in QEMU's processor: it goes on to the INT3 behind the code. */
+static bool not_emulated(unsigned int vector)
 {
 	rig_expect(&rig, TK_EXIT_FAULT);
-	assert_true(rig.exit.vector == 17 || (!PVM && rig.exit.vector == 3));
-	if (rig.exit.vector == 3)
-		rig.r->rip -= 6;
+	if (!PVM && rig.exit.vector == 3)
+		return true;
+	assert_int_equal(rig.exit.vector, vector);
+	assert_int_equal(rig.exit.error_code, 0);
+	return false;
 }
 
 /* Undocumented for decades, and so it is treated: PVM leaves RIP on it, QEMU's SVM says #UD. */
@@ -178,11 +180,11 @@ static void test_exceptions_arrive_precisely(void **state)
 			expect_icebp();
 		else if (cases[i].code == noncanonical_stack)
 			expect_stack_fault();
-		else if (cases[i].code == misaligned)
-			expect_alignment_check();
+		else if (cases[i].vector >= 17 && not_emulated(cases[i].vector))
+			continue;
 		else if (cases[i].error)
 			expect_no_gate();
-		else
+		else if (cases[i].vector < 17)
 			expect_fault(cases[i].vector, cases[i].error);
 		if (rig.r->rip != RIG_CODE + cases[i].offset)
 			fail_msg("%s: rip 0x%llx", cases[i].name, (unsigned long long)rig.r->rip);
