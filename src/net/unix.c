@@ -103,9 +103,13 @@ static void fix_mode(int dirfd, const char *name, mode_t mode)
 static int bind_in(struct tk_sock *sock, int dirfd, const char *name, mode_t mode)
 {
 	struct tk_unix_name host = {.addr.sun_family = AF_UNIX};
-	int fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
-	int n;
+	struct stat st;
+	int fd, n;
 
+	/* A second bind(2): the kernel makes the file first, and only then looks at the socket. */
+	if (sock->bind_dir >= 0)
+		return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) ? -EINVAL : -EADDRINUSE;
+	fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	n = snprintf(host.addr.sun_path, sizeof(host.addr.sun_path), "/proc/self/fd/%d/%s", fd,
@@ -165,8 +169,6 @@ int tk_unix_bind(struct tk_sock *sock, struct tk_ns *ns, const struct tk_fdtable
 		rc = parse(name, len, text);
 	if (rc)
 		return rc;
-	if (sock->bind_dir >= 0)
-		return -EINVAL;
 	/* A last byte that is not NUL leaves no room for ours in the guest's own view. */
 	if (text[0] && strlen(text) < sizeof(sock->local.addr.sun_path))
 		return bind_path(sock, ns, files, text);
@@ -177,18 +179,19 @@ int tk_unix_bind(struct tk_sock *sock, struct tk_ns *ns, const struct tk_fdtable
 	return bind(sock->file.hostfd, (const struct sockaddr *)name, len) ? -errno : 0;
 }
 
-void tk_unix_translate(const struct tk_net *net, struct sockaddr_storage *name, socklen_t *len)
+bool tk_unix_translate(const struct tk_net *net, struct sockaddr_storage *name, socklen_t *len)
 {
 	const struct sockaddr_un *un = (const struct sockaddr_un *)name;
 	struct tk_sock *sock;
 
 	if (*len <= PATH_AT || !un->sun_path[0])
-		return;
+		return false;
 	tk_list_for_each (sock, &net->bound, bound) {
 		if (strncmp(un->sun_path, sock->host_local.addr.sun_path, *len - PATH_AT))
 			continue;
 		memcpy(name, &sock->local.addr, sock->local.len);
 		*len = sock->local.len;
-		return;
+		return true;
 	}
+	return false;
 }

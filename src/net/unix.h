@@ -26,7 +26,10 @@ void tk_unix_done(struct tk_unix_target *target);
 int tk_unix_bind(struct tk_sock *sock, struct tk_ns *ns, const struct tk_fdtable *files,
 		 const struct sockaddr_storage *name, socklen_t len) TK_MUST_CHECK;
 
-/* Put the guest's name in place of a host address that the kernel returned, if they differ. */
-void tk_unix_translate(const struct tk_net *net, struct sockaddr_storage *name, socklen_t *len);
+/*
+ * Put the guest's name in place of a host address that the kernel returned, if it is that of one
+ * of the guest's own sockets; tells whether it is.
+ */
+bool tk_unix_translate(const struct tk_net *net, struct sockaddr_storage *name, socklen_t *len);
 
 #endif

@@ -194,6 +194,12 @@ static int connect_unix(struct tk_task *task, struct tk_sock *sock,
 		return rc;
 	sock->peer.len = len;
 	memcpy(&sock->peer.addr, addr, len);
+	/* getpeername(2) tells paths with their NUL and nothing after it. */
+	if (sock->peer.addr.sun_path[0])
+		sock->peer.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+					     strnlen(sock->peer.addr.sun_path,
+						     sizeof(sock->peer.addr.sun_path) - 1) +
+					     1);
 	return 0;
 }
 
@@ -239,7 +245,7 @@ long tk_sys_connect(struct tk_task *task, const u64 a[6])
 
 typedef int name_fn(int fd, struct sockaddr *addr, socklen_t *len);
 
-/* The guest's own words for a unix address come before the host's. */
+/* A unix address that is not one of the guest's own is told in the words it used for it. */
 static long tell_name(struct tk_task *task, const u64 a[6], name_fn *ask, bool peer)
 {
 	struct sockaddr_storage name = {0};
@@ -253,12 +259,11 @@ static long tell_name(struct tk_task *task, const u64 a[6], name_fn *ask, bool p
 	if (ask(sock->file.hostfd, (struct sockaddr *)&name, &len))
 		return -errno;
 	own = peer ? &sock->peer : &sock->local;
-	if (sock->family == AF_UNIX && own->len) {
+	if (sock->family == AF_UNIX && !tk_unix_translate(&task->proc->net, &name, &len) &&
+	    own->len) {
 		memset(&name, 0, sizeof(name));
 		memcpy(&name, &own->addr, own->len);
 		len = own->len;
-	} else if (sock->family == AF_UNIX) {
-		tk_unix_translate(&task->proc->net, &name, &len);
 	}
 	/* Unlike elsewhere, a NULL address is a fault here. */
 	if (!a[1] && len)
