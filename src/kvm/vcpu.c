@@ -211,25 +211,26 @@ void tk_vcpu_close(struct tk_vcpu *vcpu)
 	free(vcpu);
 }
 
-static int new_vcpu(struct tk_vcpu **ret, struct tk_vm *vm, struct tkvm_error *err)
+static struct tk_vcpu *new_vcpu(struct tk_vm *vm, int *rc, struct tkvm_error *err)
 {
 	struct tk_vcpu *vcpu;
-	int rc;
 
-	if (vm->n_vcpus >= vm->kvm->max_vcpus)
-		return tk_fail(err, EAGAIN, "vcpu: the VM has its %u already", vm->n_vcpus);
+	if (vm->n_vcpus >= vm->kvm->max_vcpus) {
+		*rc = tk_fail(err, EAGAIN, "vcpu: the VM has its %u already", vm->n_vcpus);
+		return NULL;
+	}
 	vcpu = calloc(1, sizeof(*vcpu));
-	if (!vcpu)
-		return tk_fail_errno(err, ENOMEM, "vcpu: allocate");
+	if (!vcpu) {
+		*rc = tk_fail_errno(err, ENOMEM, "vcpu: allocate");
+		return NULL;
+	}
 	vcpu->vm = vm;
 	vcpu->index = vm->n_vcpus;
-	rc = open_vcpu(vcpu, err);
-	if (rc) {
-		free(vcpu);
-		return rc;
-	}
-	*ret = vcpu;
-	return 0;
+	*rc = open_vcpu(vcpu, err);
+	if (!*rc)
+		return vcpu;
+	free(vcpu);
+	return NULL;
 }
 
 /* Undo what the previous user left: half-done instructions, pending events, FPU, debug registers.
@@ -257,26 +258,27 @@ static int scrub(struct tk_vcpu *vcpu)
 	return rc;
 }
 
-static int take_idle(struct tk_vcpu **ret, struct tk_vm *vm, struct tkvm_error *err)
+static struct tk_vcpu *take_idle(struct tk_vm *vm, int *rc, struct tkvm_error *err)
 {
 	struct tk_vcpu *vcpu = tk_list_entry(vm->idle.next, struct tk_vcpu, link);
-	int rc = scrub(vcpu);
 
-	if (rc)
-		return tk_fail_errno(err, -rc, "vcpu %u: reset", vcpu->index);
+	*rc = scrub(vcpu);
+	if (*rc) {
+		tk_fail_errno(err, -*rc, "vcpu %u: reset", vcpu->index);
+		return NULL;
+	}
 	tk_list_del(&vcpu->link);
-	*ret = vcpu;
-	return 0;
+	return vcpu;
 }
 
 int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const struct tk_uregs *regs,
 		   u64 fs_base, struct tkvm_error *err)
 {
-	struct tk_vcpu *vcpu = NULL;
-	int rc;
+	struct tk_vcpu *vcpu;
+	int rc = 0;
 
-	rc = tk_list_empty(&vm->idle) ? new_vcpu(&vcpu, vm, err) : take_idle(&vcpu, vm, err);
-	if (rc)
+	vcpu = tk_list_empty(&vm->idle) ? new_vcpu(vm, &rc, err) : take_idle(vm, &rc, err);
+	if (!vcpu)
 		return rc;
 	rc = set_sregs(vcpu, cr3, fs_base);
 	if (!rc)
