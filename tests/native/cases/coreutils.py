@@ -101,8 +101,7 @@ def register(cases):
         "all.xz"], ["xz", "-T1", "--format=lzma", "all"], ["unxz", "all.lzma"], ["xz", "-t", "all"])
     add("bzip2", ["bzip2", "-k", "all"], ["bzip2", "-tv", "all.bz2"], ["bunzip2", "-c", "all.bz2"])
     add("diff", ["diff", "-ru", "tree", "other"], ["cmp", "all", "changed"], ["diff", "all", "changed"],
-        ["diff", "-q", "all", "all"], ["sdiff", "-s", "all", "changed"], ["diff3", "-A", "all", "all",
-        "all"], setup=changed, status=1)
+        ["diff", "-q", "all", "all"], ["diff", "-y", "--suppress-common-lines", "all", "changed"], setup=changed, status=1)
     add("dash", ["dash", "-c", "x=0; for i in 1 2 3 4 5; do x=$((x+i)); done; echo $x; set -- *; echo $#; "
                  "case $1 in a*) echo yes;; esac; trap 'echo bye' EXIT; printf '%s\\n' \"${HOME##*/}\" "
                  ">f; read v <f; echo ${v%?}; unset v; : ${v:=def}; echo $v; cd tree; pwd; umask; exit 3"],
