@@ -124,7 +124,9 @@ static int try_from_dir(const struct tk_ns *ns, const struct tk_file *dir, const
 	strcpy(out->guest, dir->path);
 	if (tk_path_push(out->guest, path, strlen(path)))
 		return -ENAMETOOLONG;
-	if (tk_ns_is_spliced(ns, out->guest))
+	if (tk_ns_is_spliced(ns, out->guest) ||
+	    tk_policy_find_volume(ns->policy, out->guest) !=
+		    tk_policy_find_volume(ns->policy, dir->path))
 		return 1;
 	out->may = dir->may | tk_policy_rights(ns->policy, out->guest);
 	if (!slash)

@@ -279,6 +279,8 @@ static int step_host(struct walk *w, const char *cand, const struct tk_synth_ent
 		rc = -EACCES;
 	} else if (w->flags & TK_WALK_NO_XDEV && st.st_dev != w->dev) {
 		rc = -EXDEV;
+	} else if (S_ISDIR(st.st_mode) && tk_is_host_proc(fd)) {
+		rc = -EACCES;
 	} else if (S_ISDIR(st.st_mode)) {
 		return enter(w, cand, fd);
 	} else if (!part->last || part->slash) {
