@@ -23,8 +23,6 @@
 #define RWF_NOSIGNAL 0x100 /* Linux 6.18 */
 #endif
 
-#define PIPE_MAX_SIZE TK_MIB(1) /* the default of /proc/sys/fs/pipe-max-size */
-
 /* Kernels without RWF_NOSIGNAL: hold SIGPIPE back and take our own one away again. */
 static ssize_t writev_masked(int fd, const struct iovec *iov, int n)
 {
@@ -136,29 +134,4 @@ int tk_pipe_new(struct tk_file *ends[2], int flags)
 bool tk_is_pipe(const struct tk_file *file)
 {
 	return file->ops == &pipe_ops;
-}
-
-long tk_pipe_get_size(struct tk_file *file)
-{
-	int size;
-
-	if (!tk_is_pipe(file))
-		return -EBADF;
-	size = fcntl(file->hostfd, F_GETPIPE_SZ);
-	return size < 0 ? -errno : size;
-}
-
-long tk_pipe_set_size(struct tk_file *file, u64 size)
-{
-	unsigned int want = (unsigned int)size;
-	int got;
-
-	if (!tk_is_pipe(file))
-		return -EBADF;
-	if (want > 1u << 31)
-		return -EINVAL;
-	if (want > PIPE_MAX_SIZE)
-		return -EPERM;
-	got = fcntl(file->hostfd, F_SETPIPE_SZ, want);
-	return got < 0 ? -errno : got;
 }

@@ -14,13 +14,6 @@ int tk_pipe_new(struct tk_file *ends[2], int flags) TK_MUST_CHECK;
 bool tk_is_pipe(const struct tk_file *file);
 
 /*
- * fcntl F_GETPIPE_SZ and F_SETPIPE_SZ: the capacity, or -EBADF (no pipe), -EINVAL, -EBUSY, -EPERM
- * (beyond what an unprivileged process may ask for).
- */
-long tk_pipe_get_size(struct tk_file *file);
-long tk_pipe_set_size(struct tk_file *file, u64 size);
-
-/*
  * writev(2) to a host descriptor that may be a pipe, without a SIGPIPE to the VMM. Returns a count
  * or -errno.
  */

@@ -132,12 +132,11 @@ static void test_pipe_size(void **state)
 	long ev = FAKE(&fake, eventfd2, 0, 0);
 
 	new_pipe(fds, 0);
-	assert_int_equal(tk_pipe_get_size(file_of(fds[0])), 65536);
-	assert_int_equal(tk_pipe_set_size(file_of(fds[0]), 5000), 8192);
-	assert_int_equal(tk_pipe_get_size(file_of(fds[1])), 8192);
-	assert_int_equal(tk_pipe_set_size(file_of(fds[0]), 2 << 20), -EPERM);
-	assert_int_equal(tk_pipe_set_size(file_of(fds[0]), ~0ull), -EINVAL);
-	assert_int_equal(tk_pipe_get_size(file_of(ev)), -EBADF);
+	assert_int_equal(FAKE(&fake, fcntl, fds[0], F_GETPIPE_SZ, 0), 65536);
+	assert_int_equal(FAKE(&fake, fcntl, fds[0], F_SETPIPE_SZ, 5000), 8192);
+	assert_int_equal(FAKE(&fake, fcntl, fds[1], F_GETPIPE_SZ, 0), 8192);
+	assert_int_equal(FAKE(&fake, fcntl, fds[0], F_SETPIPE_SZ, 2 << 20), -EPERM);
+	assert_int_equal(FAKE(&fake, fcntl, ev, F_GETPIPE_SZ, 0), -EBADF);
 }
 
 static void test_pipe_unread(void **state)
