@@ -166,7 +166,8 @@ static int force_span(struct tk_mm *mm, gva_t dst, const struct tk_span *span, c
 
 	if (vma->flags & TK_VMA_SHARED)
 		return -EFAULT;
-	if (tk_mm_populate(mm, vma, start, end))
+	if (!tk_charge_room(mm, (end - start) >> TK_PAGE_SHIFT) ||
+	    tk_mm_populate(mm, vma, start, end))
 		return -EFAULT;
 	tk_pt_protect(mm, start, end, vma->prot, true);
 	if (tk_host_protect(mm, start, end, vma->prot, PROT_READ | PROT_WRITE))

@@ -86,11 +86,12 @@ void tk_mm_set_name(struct tk_mm *mm, gva_t addr, u64 len, const char *name)
 {
 	gva_t end = addr + len;
 
-	if (end < addr || tk_vma_carve(mm, addr, end))
+	if (end < addr)
 		return;
-	for (struct tk_vma *vma = tk_vma_first(mm, addr, end); vma && vma->start < end;
-	     vma = vma->next)
-		vma->name = name;
+	if (!tk_vma_carve(mm, addr, end))
+		for (struct tk_vma *vma = tk_vma_first(mm, addr, end); vma && vma->start < end;
+		     vma = vma->next)
+			vma->name = name;
 	tk_vma_merge(mm, addr, end);
 }
 
