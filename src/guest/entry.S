@@ -14,12 +14,14 @@
 
 /* SYSCALL on PVM: stays at CPL 3, and lands here. The VMM sets RIP from RCX. */
 	.globl tk_entry_page, tk_entry_page_end
+	.hidden tk_entry_page, tk_entry_page_end
 tk_entry_page:
 	outb	%al, $TK_PORT_SYSCALL
 tk_entry_page_end:
 
 	.balign 16
 	.globl tk_stubs, tk_stubs_end
+	.hidden tk_stubs, tk_stubs_end
 tk_stubs:
 	.set	vector, 0
 	.rept	32

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "elf/exec.h"
 #include "machine/machine.h"
@@ -30,6 +31,15 @@ static int open_whatever(struct tkvm_machine *machine, const char *path, struct 
 	return rc;
 }
 
+/* What execve(2) calls EACCES: a directory, a device, ... */
+static bool is_regular(struct tk_file *file)
+{
+	struct stat st;
+
+	return file->hostfd >= 0 && !fstat(file->hostfd, &st) && S_ISREG(st.st_mode) &&
+	       file->ops->backing;
+}
+
 static int open_program(void *ctx, const char *path, enum tk_exec_role role,
 			struct tk_backing **ret)
 {
@@ -39,13 +49,13 @@ static int open_program(void *ctx, const char *path, enum tk_exec_role role,
 
 	if (rc)
 		return rc;
-	if (file->path)
+	if (!is_regular(file))
+		rc = -EACCES;
+	else if (file->path)
 		rc = tk_rules_grant(&machine->rules, file->path);
 	if (!rc) {
-		*ret = file->ops->backing ? file->ops->backing(file) : NULL;
-		/* not something that can be mapped, such as a directory: execve(2) says EACCES */
-		if (!*ret)
-			rc = file->ops->backing ? -ENOMEM : -EACCES;
+		*ret = file->ops->backing(file);
+		rc = *ret ? 0 : -ENOMEM;
 	}
 	tk_file_put(file);
 	return rc;
