@@ -60,9 +60,6 @@ REFUSE(pidfd_send_signal, ENOSYS)
 REFUSE(pidfd_getfd, ENOSYS)
 /* Restartable sequences need the kernel to look into the program at every preemption. */
 REFUSE(rseq, ENOSYS)
-/* As from a kernel built without CONFIG_SIGNALFD. */
-REFUSE(signalfd, ENOSYS)
-REFUSE(signalfd4, ENOSYS)
 /* What only a machine's administrator may do, and a guest is none. */
 REFUSE(vhangup, EPERM)
 REFUSE(pivot_root, EPERM)

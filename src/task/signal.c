@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "task/signalfd.h"
 #include "task/timer.h"
 #include "task/wait.h"
 
@@ -74,6 +75,7 @@ static void queue_discard(struct tk_proc *proc, struct tk_sigqueue *queue, tk_si
 			proc->sig.queued--;
 		entry_drop(queue, entry);
 	}
+	tk_signalfds_update(proc);
 }
 
 void tk_signal_discard(struct tk_proc *proc, tk_sigset set)
@@ -173,8 +175,10 @@ int tk_signal_dequeue(struct tk_task *task, tk_sigset set, struct tk_siginfo *in
 		queue = &proc->sig.shared;
 		signo = next_signal(queue->pending & set);
 	}
-	if (signo)
-		queue_take(proc, queue, signo, info);
+	if (!signo)
+		return 0;
+	queue_take(proc, queue, signo, info);
+	tk_signalfds_update(proc);
 	return signo;
 }
 
@@ -217,6 +221,7 @@ static void wake_waiters(struct tk_proc *proc, struct tk_task *target, int signo
 		if ((!target || target == task) && (task->sig.awaited & TK_SIGBIT(signo)))
 			tk_task_wake(task);
 	}
+	tk_signalfds_update(proc);
 }
 
 static bool anybody_wants(struct tk_proc *proc, struct tk_task *target, int signo)

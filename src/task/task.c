@@ -18,6 +18,7 @@ void tk_proc_init(struct tk_proc *proc)
 	tk_list_init(&proc->tasks);
 	tk_list_init(&proc->futexes);
 	tk_list_init(&proc->timers);
+	tk_list_init(&proc->signalfds);
 	tk_proc_signals_init(&proc->sig);
 	tk_net_init(&proc->net);
 	proc->next_tid = TK_GUEST_PID;

@@ -12,6 +12,7 @@
 #include <sys/time.h>
 
 #include "task/siginfo.h"
+#include "task/signalfd.h"
 #include "task/timer.h"
 
 static const struct {
@@ -98,6 +99,7 @@ static void unqueue(struct tk_proc *proc, struct tk_timer *timer)
 			return;
 	}
 	queue->pending &= ~TK_SIGBIT(timer->signo);
+	tk_signalfds_update(proc);
 }
 
 void tk_timer_free(struct tk_proc *proc, struct tk_timer *timer)
