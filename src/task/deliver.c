@@ -143,12 +143,6 @@ static void enter_handler(struct tk_task *task, int signo, const struct tk_sigac
 	tk_sigmask_set(task, task->sig.blocked | mask);
 }
 
-/* A handler beyond user space would make the vCPU unrunnable; the program dies as on Linux. */
-static bool canonical(u64 addr)
-{
-	return (u64)((s64)(addr << 16) >> 16) == addr;
-}
-
 static void handle(struct tk_task *task, int signo, const struct tk_siginfo *info)
 {
 	struct tk_sigaction action = task->proc->sig.actions[signo];
@@ -158,7 +152,7 @@ static void handle(struct tk_task *task, int signo, const struct tk_siginfo *inf
 	if (action.flags & SA_RESETHAND)
 		task->proc->sig.actions[signo].handler = (u64)SIG_DFL;
 	settle_call(task, &action);
-	if (!(action.flags & SA_RESTORER) || !canonical(action.handler) ||
+	if (!(action.flags & SA_RESTORER) ||
 	    tk_sigframe_push(task, signo, &action, info, &frame)) {
 		force(task, &failed, signo != SIGSEGV);
 		return;

@@ -10,8 +10,9 @@
  *	       128 bytes that belong to the interrupted function
  *
  * A program may edit a frame in any way before rt_sigreturn. What it puts there is made harmless:
- * only the flags of FIX_EFLAGS change, selectors are the only ones there are, RIP is canonical
- * and the XSAVE image is one that XRSTOR accepts; otherwise SIGSEGV, as on Linux.
+ * only the flags of FIX_EFLAGS change, selectors are the only ones there are, and the XSAVE image
+ * is one that XRSTOR accepts; otherwise SIGSEGV, as on Linux. RIP may be anything: what is not
+ * canonical faults when the program is resumed (kvm/vcpu.h).
  */
 #include <errno.h>
 #include <signal.h>
@@ -252,10 +253,8 @@ static int load_xstate(struct tk_task *task, gva_t addr)
 static bool loadable(const struct sigcontext_abi *sc, u64 flags)
 {
 	bool strict = flags & UC_STRICT_RESTORE_SS;
-	u64 canonical = (u64)((s64)(sc->rip << 16) >> 16);
 
-	return canonical == sc->rip && (sc->cs | 3) == USER_CS &&
-	       (!strict || (sc->ss | 3) == USER_SS);
+	return (sc->cs | 3) == USER_CS && (!strict || (sc->ss | 3) == USER_SS);
 }
 
 static void load_regs(struct tk_task *task, const struct sigcontext_abi *sc)
@@ -297,10 +296,11 @@ int tk_sigframe_pop(struct tk_task *task)
 	if (tk_copy_in(task->proc->mm, &uc, at + TK_FRAME_UC, sizeof(uc)))
 		return -EFAULT;
 	tk_sigmask_set(task, uc.mask);
+	/* The kernel has loaded the registers, too, when it finds that the rest is no good. */
+	load_regs(task, &uc.mcontext);
+	task->cpu_ops->resume_full(task->cpu);
 	if (!loadable(&uc.mcontext, uc.flags) || load_xstate(task, uc.mcontext.fpstate))
 		return -EFAULT;
-	load_regs(task, &uc.mcontext);
 	load_altstack(task, &uc.stack);
-	task->cpu_ops->resume_full(task->cpu);
 	return 0;
 }
