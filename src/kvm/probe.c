@@ -89,7 +89,11 @@ static int fill_sandbox(struct sandbox *box, const struct tk_kvm *kvm, const u8 
 		rc = tk_vm_slot_add(box->vm, TK_GPA_MEMORY, GUEST_SIZE, box->guest, 0);
 	if (rc)
 		return tk_fail_errno(err, -rc, "kvm probe: memory slot");
-	return tk_vcpu_create(&box->vcpu, box->vm, TK_GPA_PT, &regs, 0, err);
+	rc = tk_vcpu_create(&box->vcpu, box->vm, TK_GPA_PT, &regs, 0, err);
+	/* A kick that is pending in this thread is somebody else's, and would never let this run. */
+	if (!rc && ioctl(box->vcpu->fd, KVM_SET_SIGNAL_MASK, NULL))
+		rc = tk_fail_errno(err, errno, "kvm probe: KVM_SET_SIGNAL_MASK");
+	return rc;
 }
 
 static int open_sandbox(struct sandbox *box, const struct tk_kvm *kvm, const u8 *code, size_t len,

@@ -124,6 +124,19 @@ static void test_kick_ends_a_wait(void **state)
 	tk_kick_destroy(kick);
 }
 
+static void test_probing_leaves_a_pending_kick_alone(void **state)
+{
+	struct tk_kvm_costs costs;
+	struct tk_kick *kick;
+	struct tkvm_error err;
+
+	assert_int_equal(tk_kick_create(&kick, &err), 0);
+	tk_kick_send(kick);
+	assert_int_equal(tk_kvm_measure(&kvm, &costs, &err), 0);
+	assert_true(tk_kick_drain());
+	tk_kick_destroy(kick);
+}
+
 /*
  * The storm: kicks at random moments of entry, exit and return. No exit may be lost, seen twice
  * or come with foreign registers. RBX counts system calls, RBP faults; R12 mirrors RCX, R13 R11.
@@ -177,6 +190,7 @@ int main(void)
 		RIG_TEST(test_kick_from_another_thread),
 		RIG_TEST(test_timer_ends_an_endless_loop),
 		RIG_TEST(test_kick_ends_a_wait),
+		RIG_TEST(test_probing_leaves_a_pending_kick_alone),
 		RIG_TEST(test_kicks_at_random_lose_nothing),
 	};
 
