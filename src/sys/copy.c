@@ -26,11 +26,21 @@ struct offset {
 	s64 value;
 };
 
+/* Where a file is: the host knows better than file->pos where the offset is shared. */
+static s64 own_offset(struct tk_file *file)
+{
+	s64 pos = file->seekable && file->ops->seek ? file->ops->seek(file, 0, SEEK_CUR) : 0;
+
+	return TK_MAX(pos, 0);
+}
+
 static int get_offset(struct tk_task *task, struct tk_file *file, gva_t addr, struct offset *off)
 {
-	*off = (struct offset){.addr = addr, .value = file->pos};
-	if (!addr)
+	*off = (struct offset){.addr = addr};
+	if (!addr) {
+		off->value = own_offset(file);
 		return 0;
+	}
 	if (!file->seekable)
 		return -ESPIPE;
 	return tk_copy_in(task->proc->mm, &off->value, addr, sizeof(off->value));
@@ -40,7 +50,8 @@ static int put_offset(struct tk_task *task, struct tk_file *file, const struct o
 {
 	if (off->addr)
 		return tk_copy_out(task->proc->mm, off->addr, &off->value, sizeof(off->value));
-	file->pos = off->value;
+	if (file->seekable && file->ops->seek)
+		file->ops->seek(file, off->value, SEEK_SET);
 	return 0;
 }
 

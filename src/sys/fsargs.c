@@ -56,7 +56,6 @@ int tk_arg_at_flags(u64 flags, int allowed, unsigned int *walk)
 
 int tk_arg_changeable(struct tk_task *task, u64 fd, struct tk_file **file)
 {
-	struct tk_policy *policy = (struct tk_policy *)task->proc->policy;
 	int rc = tk_arg_file(task, fd, file);
 	const char *path;
 
@@ -68,7 +67,7 @@ int tk_arg_changeable(struct tk_task *task, u64 fd, struct tk_file **file)
 	/* What has no name in the namespace (pipes, sockets, memfds) is the guest's own. */
 	if ((*file)->writable || !path || *path != '/' || !(*file)->may)
 		return 0;
-	return tk_policy_find_volume(policy, path) >= 0 ? -EROFS : -EACCES;
+	return tk_policy_find_volume(task->proc->policy, path) >= 0 ? -EROFS : -EACCES;
 }
 
 void tk_raise(struct tk_task *task, int signo)

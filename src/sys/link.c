@@ -49,7 +49,7 @@ static bool exists(const struct tk_path *path)
 
 	if (path->dirfd < 0)
 		return path->synth.kind != TK_SYNTH_NONE && path->synth.kind != TK_SYNTH_ABSENT;
-	return !fstatat(path->dirfd, path->name, &st, AT_SYMLINK_NOFOLLOW);
+	return !fstatat(path->dirfd, path->name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
 }
 
 /* Resolve a name that is to come into being. That it exists is told before that one may not. */
