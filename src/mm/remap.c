@@ -291,5 +291,8 @@ long tk_mm_mremap(struct tk_mm *mm, gva_t old, u64 old_len, u64 new_len, u64 fla
 	rc = check_vma(mm, vma, &r);
 	if (rc)
 		return rc;
+	/* What is cut off is unmapped as by munmap(2), whose range must be the program's. */
+	if (r.old_len > r.new_len && r.old_len > TK_USER_TOP - old)
+		return -EINVAL;
 	return r.elsewhere ? remap_elsewhere(mm, &r) : resize(mm, vma, &r);
 }

@@ -402,6 +402,8 @@ static void test_mremap_refuses_what_the_man_page_says(void **state)
 	assert_int_equal(tk_mm_mremap(mm, a, PAGE, 2 * PAGE, 5, 0), -EINVAL);
 	assert_int_equal(tk_mm_mremap(mm, a - TK_MIB(1), PAGE, 2 * PAGE, 1, 0), -EFAULT);
 	assert_int_equal(tk_mm_mremap(mm, a, 8 * PAGE, 9 * PAGE, 1, 0), -EFAULT);
+	assert_int_equal(tk_mm_mremap(mm, a, TK_USER_TOP, PAGE, 0, 0), -EINVAL);
+	assert_int_equal(tk_mm_mremap(mm, a, 1ull << 62, PAGE, 1, 0), -EINVAL);
 	assert_int_equal(tk_mm_mremap(mm, a, PAGE, 2 * PAGE, 0, 0), -ENOMEM);
 	assert_int_equal(tk_mm_mremap(mm, a, PAGE, PAGE, 3, 0x1000), -EPERM);
 }
