@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static long count;
+
 static void say(const char *what, long n)
 {
 	printf("%s %ld\n", what, n);
@@ -18,15 +20,15 @@ static void say(const char *what, long n)
 }
 
 /* One page each, every other one of another protection so that no two can be merged. */
-static int million_mmaps(void)
+static int mmaps(void)
 {
 	long made = 0;
 
-	for (long i = 0; i < 1000000; i++)
+	for (long i = 0; i < count; i++)
 		made += mmap(NULL, 4096, i % 2 ? PROT_READ : PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
 	say("over 10000:", made > 10000);
-	say("limited:", made < 1000000);
+	say("limited:", made < count);
 	return 0;
 }
 
@@ -212,12 +214,13 @@ static int execve_strings(void)
 }
 
 #define MODES(X) \
-	X(million_mmaps) X(split_mappings) X(spread_mappings) X(reserve) X(memory) X(memory_at_once) X(memory_by_read) \
+	X(mmaps) X(split_mappings) X(spread_mappings) X(reserve) X(memory) X(memory_at_once) X(memory_by_read) \
 	X(memory_by_memfd) X(descriptors) X(epolls) X(sent_descriptors) X(spin) X(spin_calls) \
 	X(sleep_long) X(read_terminal) X(output) X(execve_strings)
 
 int main(int argc, char **argv)
 {
+	count = argc > 2 ? atol(argv[2]) : 0;
 #define X(name) \
 	if (!strcmp(argv[1], #name)) \
 		return name();
