@@ -11,6 +11,7 @@
 
 #include "fs/fdtable.h"
 #include "fs/locks.h"
+#include "fs/memfds.h"
 
 #define MIN_SIZE 64u
 
@@ -24,6 +25,7 @@ void tk_fdtable_destroy(struct tk_fdtable *table)
 	for (unsigned int fd = 0; fd < table->size; fd++)
 		tk_fd_close(table, fd);
 	tk_locks_destroy(table);
+	tk_memfds_destroy(table);
 	free(table->fds);
 	tk_fdtable_init(table, table->limit);
 }

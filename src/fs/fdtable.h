@@ -9,12 +9,13 @@ struct tk_fdtable {
 	struct tk_fd {
 		struct tk_file *file; /* NULL: free */
 		bool cloexec;
-	} *fds;
-	unsigned int size;  /* entries allocated */
-	unsigned int limit; /* RLIMIT_NOFILE, soft */
-	unsigned int lowest; /* no free descriptor below this one */
-	unsigned int open;  /* how many are in use */
+	} * fds;
+	unsigned int size;	       /* entries allocated */
+	unsigned int limit;	       /* RLIMIT_NOFILE, soft */
+	unsigned int lowest;	       /* no free descriptor below this one */
+	unsigned int open;	       /* how many are in use */
 	struct tk_lock_carrier *locks; /* the process's record locks (fs/locks.c) */
+	struct tk_memfds *memfds;      /* what its memfds hold (fs/memfds.c) */
 };
 
 void tk_fdtable_init(struct tk_fdtable *table, unsigned int limit);

@@ -89,7 +89,7 @@ static ssize_t send_chunk(struct tk_task *task, struct tk_file *in, struct tk_fi
 	if (n <= 0)
 		return n;
 	got = (size_t)n;
-	rc = tk_fsize_clip(task, out, out->pos, &got);
+	rc = tk_size_clip(task, out, out->pos, &got);
 	return rc ? rc : write_out(out, buf, got);
 }
 
@@ -175,7 +175,7 @@ long tk_sys_copy_file_range(struct tk_task *task, const u64 a[6])
 	if (!rc)
 		rc = check_range_files(in, out);
 	if (!rc)
-		rc = tk_fsize_clip(task, out, to.value, &len);
+		rc = tk_size_clip(task, out, to.value, &len);
 	if (rc)
 		return rc;
 	n = copy_file_range(in->hostfd, &from.value, out->hostfd, &to.value, len, 0);
@@ -250,7 +250,7 @@ long tk_sys_splice(struct tk_task *task, const u64 a[6])
 	if (!rc)
 		rc = get_offset(task, out, a[3], &to);
 	if (!rc && out->seekable)
-		rc = tk_fsize_clip(task, out, to.value, &len);
+		rc = tk_size_clip(task, out, to.value, &len);
 	if (rc)
 		return rc;
 	n = tk_splice_nosignal(in->hostfd, in->seekable ? &from.value : NULL, out->hostfd,

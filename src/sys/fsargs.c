@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "fs/memfds.h"
 #include "sys/fsargs.h"
 
 int tk_arg_path(struct tk_task *task, gva_t addr, char path[PATH_MAX])
@@ -83,13 +84,20 @@ static u64 fsize_limit(const struct tk_task *task)
 	return TK_MIN((u64)task->proc->rlimits[RLIMIT_FSIZE].rlim_cur, task->proc->ns.host_fsize);
 }
 
-int tk_fsize_clip(struct tk_task *task, const struct tk_file *file, s64 pos, size_t *len)
+static int check_memfd(struct tk_task *task, const struct stat *st, u64 size)
 {
-	u64 limit = fsize_limit(task);
+	struct tk_proc *proc = task->proc;
+
+	return tk_memfds_grow(&proc->files, proc->mm, st, size, proc->total_memory);
+}
+
+int tk_size_clip(struct tk_task *task, const struct tk_file *file, s64 pos, size_t *len)
+{
+	u64 limit = fsize_limit(task), end;
 	struct stat st;
 
-	if (limit == RLIM_INFINITY || !*len || file->hostfd < 0 || fstat(file->hostfd, &st) ||
-	    !S_ISREG(st.st_mode))
+	if ((limit == RLIM_INFINITY && !task->proc->files.memfds) || !*len || file->hostfd < 0 ||
+	    fstat(file->hostfd, &st) || !S_ISREG(st.st_mode))
 		return 0;
 	if (file->flags & O_APPEND)
 		pos = st.st_size;
@@ -98,13 +106,25 @@ int tk_fsize_clip(struct tk_task *task, const struct tk_file *file, s64 pos, siz
 		return -EFBIG;
 	}
 	*len = TK_MIN(*len, limit - (u64)pos);
-	return 0;
+	if (__builtin_add_overflow((u64)pos, *len, &end))
+		return -EFBIG;
+	return check_memfd(task, &st, end);
 }
 
-int tk_fsize_check(struct tk_task *task, s64 size)
+int tk_memory_check(struct tk_task *task, int hostfd, s64 size)
 {
-	if (size < 0 || (u64)size <= fsize_limit(task))
+	struct stat st;
+
+	if (size < 0 || !task->proc->files.memfds || fstat(hostfd, &st))
 		return 0;
-	tk_raise(task, SIGXFSZ);
-	return -EFBIG;
+	return check_memfd(task, &st, (u64)size);
+}
+
+int tk_size_check(struct tk_task *task, int hostfd, s64 size)
+{
+	if (size >= 0 && (u64)size > fsize_limit(task)) {
+		tk_raise(task, SIGXFSZ);
+		return -EFBIG;
+	}
+	return tk_memory_check(task, hostfd, size);
 }

@@ -54,13 +54,16 @@ long tk_transfer(struct tk_task *task, const struct tk_transfer *t);
 void tk_raise(struct tk_task *task, int signo);
 
 /*
- * RLIMIT_FSIZE for a write at @pos: cuts *@len. 0, or -EFBIG with SIGXFSZ raised. For files that
- * are not regular there is no limit.
+ * A write of *@len bytes at @pos: RLIMIT_FSIZE cuts *@len. 0; -EFBIG with SIGXFSZ raised; -ENOSPC
+ * if a memfd would outgrow the memory limit. Files that are not regular have no limits.
  */
-int tk_fsize_clip(struct tk_task *task, const struct tk_file *file, s64 pos,
-		  size_t *len) TK_MUST_CHECK;
+int tk_size_clip(struct tk_task *task, const struct tk_file *file, s64 pos,
+		 size_t *len) TK_MUST_CHECK;
 
-/* The same for a new file size (truncate, fallocate). */
-int tk_fsize_check(struct tk_task *task, s64 size) TK_MUST_CHECK;
+/* The same for a new size of the file behind @hostfd (truncate, fallocate). */
+int tk_size_check(struct tk_task *task, int hostfd, s64 size) TK_MUST_CHECK;
+
+/* Of these only the memory limit: storage behind the end of a file counts, too. */
+int tk_memory_check(struct tk_task *task, int hostfd, s64 size) TK_MUST_CHECK;
 
 #endif

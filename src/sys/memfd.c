@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fs/memfds.h"
 #include "fs/regular.h"
 #include "policy/policy.h"
 #include "sys/fsargs.h"
@@ -54,6 +55,11 @@ long tk_sys_memfd_create(struct tk_task *task, const u64 a[6])
 	rc = tk_regular_new(fd, fcntl(fd, F_GETFL), path, &file);
 	if (rc)
 		return rc;
+	rc = tk_memfds_add(&task->proc->files, fd);
+	if (rc) {
+		tk_file_put(file);
+		return rc;
+	}
 	file->may = TK_MAY_READ | TK_MAY_WRITE;
 	file->writable = true;
 	return tk_fd_install_or_put(&task->proc->files, file, flags & MFD_CLOEXEC);

@@ -39,7 +39,7 @@ long tk_sys_truncate(struct tk_task *task, const u64 a[6])
 	else if (!S_ISREG(st.st_mode))
 		rc = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	else
-		rc = tk_fsize_check(task, size);
+		rc = tk_size_check(task, fd, size);
 	if (!rc)
 		rc = tk_host_result(truncate(tk_fd_link(link, fd), size));
 	close(fd);
@@ -71,7 +71,7 @@ long tk_sys_ftruncate(struct tk_task *task, const u64 a[6])
 	fd = writable_fd(task, a[0], -EINVAL);
 	if (fd < 0)
 		return fd;
-	rc = tk_fsize_check(task, size);
+	rc = tk_size_check(task, fd, size);
 	return rc ? rc : tk_host_result(ftruncate(fd, size));
 }
 
@@ -86,7 +86,10 @@ long tk_sys_fallocate(struct tk_task *task, const u64 a[6])
 		return -EINVAL;
 	if (__builtin_add_overflow(offset, len, &end))
 		return -EFBIG;
-	rc = (int)a[1] & FALLOC_FL_KEEP_SIZE ? 0 : tk_fsize_check(task, end);
+	if ((int)a[1] & FALLOC_FL_KEEP_SIZE)
+		rc = (int)a[1] & FALLOC_FL_PUNCH_HOLE ? 0 : tk_memory_check(task, fd, end);
+	else
+		rc = tk_size_check(task, fd, end);
 	return rc ? rc : tk_host_result(fallocate(fd, (int)a[1], offset, len));
 }
 

@@ -114,7 +114,7 @@ long tk_transfer(struct tk_task *task, const struct tk_transfer *t)
 	do {
 		len = want = whole ? t->total - done : TK_MIN(t->total - done, (size_t)STEP);
 		if (t->write && file->seekable) {
-			rc = tk_fsize_clip(task, file, *t->pos, &len);
+			rc = tk_size_clip(task, file, *t->pos, &len);
 			if (rc)
 				return done ? (long)done : rc;
 		}

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -339,6 +340,36 @@ static void test_copies_respect_a_shared_offset(void **state)
 	close(out);
 }
 
+static long new_memfd(void)
+{
+	return FAKE(&fake, memfd_create, fake_str(&fake, "m"), 0);
+}
+
+static void test_memfds_share_the_memory_limit(void **state)
+{
+	long a = new_memfd(), b = new_memfd(), c;
+	gva_t data = fake_alloc(&fake, NULL, 8192);
+
+	fake.proc.total_memory = TK_MIB(10);
+	assert_int_equal(FAKE(&fake, ftruncate, a, TK_MIB(6)), 0);
+	assert_int_equal(FAKE(&fake, ftruncate, b, TK_MIB(5)), -ENOSPC);
+	assert_int_equal(FAKE(&fake, ftruncate, b, TK_MIB(4)), 0);
+	assert_int_equal(FAKE(&fake, pwrite64, b, data, 8192, TK_MIB(4) - 8192), 8192);
+	assert_int_equal(FAKE(&fake, pwrite64, b, data, 8192, TK_MIB(4) - 4096), -ENOSPC);
+	assert_int_equal(FAKE(&fake, fallocate, b, 0, 0, TK_MIB(5)), -ENOSPC);
+	assert_int_equal(FAKE(&fake, fallocate, b, FALLOC_FL_KEEP_SIZE, 0, TK_MIB(5)), -ENOSPC);
+	assert_int_equal(FAKE(&fake, ftruncate, a, TK_MIB(1)), 0);
+	assert_int_equal(FAKE(&fake, ftruncate, b, TK_MIB(8)), 0);
+	/* What is closed but mapped still counts, what is gone does not. */
+	assert_true(FAKE(&fake, mmap, 0, 4096, PROT_READ, MAP_SHARED, b, 0) > 0);
+	assert_int_equal(FAKE(&fake, close, b), 0);
+	c = new_memfd();
+	assert_int_equal(FAKE(&fake, ftruncate, c, TK_MIB(3)), -ENOSPC);
+	assert_int_equal(FAKE(&fake, close, a), 0);
+	assert_int_equal(FAKE(&fake, ftruncate, c, TK_MIB(2)), 0);
+	assert_int_equal(FAKE(&fake, ftruncate, c, TK_MIB(3)), -ENOSPC);
+}
+
 static void test_mount_points_cannot_be_removed(void **state)
 {
 	struct tk_policy *policy = &fake.policy;
@@ -416,6 +447,7 @@ int main(void)
 		T(test_inherited_files_share_their_offset),
 		T(test_inherited_socket_and_closed_descriptors),
 		T(test_copies_respect_a_shared_offset),
+		T(test_memfds_share_the_memory_limit),
 		T(test_mount_points_cannot_be_removed),
 		T(test_no_descriptor_is_lost),
 	};

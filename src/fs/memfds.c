@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sizes of all memfds that the guest ever made and may still hold. A memfd lives on in
+ * mappings and second descriptions after it was closed, so nobody says when it is gone: when the
+ * sum reaches the limit (or the list has doubled), descriptors and mappings are searched for
+ * what is still there, and the rest is forgotten. Holes count: they can be filled by stores that
+ * no system call sees.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/memfds.h"
+#include "mm/mm.h"
+
+#define FIRST_REVIEW 64
+
+struct tk_memfds {
+	struct memfd {
+		dev_t dev;
+		ino_t ino;
+		u64 size;
+		bool alive; /* found by the review under way */
+	} * list;
+	size_t n, room;
+	size_t review_at; /* entries */
+};
+
+static struct memfd *find(const struct tk_memfds *memfds, dev_t dev, ino_t ino)
+{
+	for (size_t i = 0; memfds && i < memfds->n; i++)
+		if (memfds->list[i].ino == ino && memfds->list[i].dev == dev)
+			return &memfds->list[i];
+	return NULL;
+}
+
+/* Storage can be behind the end, too (FALLOC_FL_KEEP_SIZE). */
+static u64 bytes_held(const struct stat *st)
+{
+	return TK_MAX((u64)st->st_size, (u64)st->st_blocks * 512);
+}
+
+int tk_memfds_add(struct tk_fdtable *table, int hostfd)
+{
+	struct tk_memfds *memfds = table->memfds;
+	struct memfd *list;
+	struct stat st;
+
+	if (!memfds) {
+		memfds = table->memfds = calloc(1, sizeof(*memfds));
+		if (!memfds)
+			return -ENOMEM;
+		memfds->review_at = FIRST_REVIEW;
+	}
+	if (fstat(hostfd, &st))
+		return -errno;
+	if (memfds->n == memfds->room) {
+		list = reallocarray(memfds->list, memfds->room * 2 + 8, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		memfds->list = list;
+		memfds->room = memfds->room * 2 + 8;
+	}
+	memfds->list[memfds->n++] = (struct memfd){.dev = st.st_dev, .ino = st.st_ino};
+	return 0;
+}
+
+static int mark_mapping(void *arg, const struct tk_vma_info *vma)
+{
+	struct memfd *memfd;
+
+	if (!vma->backing)
+		return 0;
+	memfd = find(arg, (dev_t)vma->backing->dev, (ino_t)vma->backing->ino);
+	if (memfd)
+		memfd->alive = true;
+	return 0;
+}
+
+static void mark_descriptors(struct tk_fdtable *table)
+{
+	struct memfd *memfd;
+	struct stat st;
+
+	for (unsigned int fd = 0; fd < table->size; fd++) {
+		const struct tk_file *file = table->fds[fd].file;
+
+		if (!file || file->hostfd < 0 || fstat(file->hostfd, &st))
+			continue;
+		memfd = find(table->memfds, st.st_dev, st.st_ino);
+		if (!memfd)
+			continue;
+		memfd->alive = true;
+		memfd->size = bytes_held(&st);
+	}
+}
+
+static void review(struct tk_fdtable *table, struct tk_mm *mm)
+{
+	struct tk_memfds *memfds = table->memfds;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < memfds->n; i++)
+		memfds->list[i].alive = false;
+	mark_descriptors(table);
+	tk_mm_for_each(mm, mark_mapping, memfds);
+	for (size_t i = 0; i < memfds->n; i++)
+		if (memfds->list[i].alive)
+			memfds->list[kept++] = memfds->list[i];
+	memfds->n = kept;
+	memfds->review_at = TK_MAX(kept * 2, (size_t)FIRST_REVIEW);
+}
+
+static bool fits(const struct tk_memfds *memfds, u64 more, u64 limit)
+{
+	u64 sum = more;
+
+	for (size_t i = 0; i < memfds->n; i++)
+		if (__builtin_add_overflow(sum, memfds->list[i].size, &sum))
+			return false;
+	return !limit || sum <= limit;
+}
+
+int tk_memfds_grow(struct tk_fdtable *table, struct tk_mm *mm, const struct stat *st, u64 size,
+		   u64 limit)
+{
+	struct memfd *memfd = find(table->memfds, st->st_dev, st->st_ino);
+	u64 more;
+
+	if (!memfd)
+		return 0;
+	memfd->size = bytes_held(st);
+	if (size <= memfd->size)
+		return 0;
+	more = size - memfd->size;
+	if (table->memfds->n >= table->memfds->review_at || !fits(table->memfds, more, limit))
+		review(table, mm);
+	if (!fits(table->memfds, more, limit))
+		return -ENOSPC;
+	memfd = find(table->memfds, st->st_dev, st->st_ino);
+	if (memfd)
+		memfd->size = size;
+	return 0;
+}
+
+void tk_memfds_destroy(struct tk_fdtable *table)
+{
+	if (table->memfds)
+		free(table->memfds->list);
+	free(table->memfds);
+	table->memfds = NULL;
+}

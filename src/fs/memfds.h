@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* What a guest's memfds may hold: memory that no page table shows and no file system bounds. */
+#ifndef TK_FS_MEMFDS_H
+#define TK_FS_MEMFDS_H
+
+#include <sys/stat.h>
+
+#include "fs/fdtable.h"
+
+struct tk_mm;
+
+/* A memfd was made. 0 or -ENOMEM. */
+int tk_memfds_add(struct tk_fdtable *table, int hostfd) TK_MUST_CHECK;
+
+/*
+ * The file described by @st is to have @size bytes: may it, if all memfds together may have
+ * @limit (0: any number)? 0 or -ENOSPC. Files that are no memfd of ours always may.
+ */
+int tk_memfds_grow(struct tk_fdtable *table, struct tk_mm *mm, const struct stat *st, u64 size,
+		   u64 limit) TK_MUST_CHECK;
+
+void tk_memfds_destroy(struct tk_fdtable *table);
+
+#endif
