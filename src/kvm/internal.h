@@ -79,11 +79,14 @@ int tk_cpuid_get(struct tk_kvm *kvm, struct tkvm_error *err) TK_MUST_CHECK;
 bool tk_cpuid_bit(const struct kvm_cpuid2 *cpuid, u32 leaf, int reg, unsigned int bit);
 u64 tk_cpuid_xcr0(const struct kvm_cpuid2 *cpuid);
 
-/* probe.c: fills flavour, cr4, host_tsc and rebuilds the area to suit. */
+/* probe.c: fills flavour, cr4, host_tsc, spare and rebuilds the area to suit. */
 int tk_probe(struct tk_kvm *kvm, struct tkvm_error *err) TK_MUST_CHECK;
 
-/* vm.c */
+/* vcpu.c */
 void tk_vcpu_close(struct tk_vcpu *vcpu);
+
+/* vm.c: the spare VM, which is then the caller's, or NULL. */
+struct tk_vm *tk_vm_take_spare(const struct tk_kvm *kvm);
 
 /* report.c */
 const char *tk_kvm_exit_name(unsigned int reason);

@@ -173,6 +173,8 @@ out_close:
 
 void tk_kvm_close(struct tk_kvm *kvm)
 {
+	tk_vm_destroy(tk_vm_take_spare(kvm));
+	free(kvm->spare);
 	munmap((void *)kvm->area, TK_AREA_SIZE);
 	free(kvm->cpuid);
 	close(kvm->fd);

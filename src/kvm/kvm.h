@@ -26,10 +26,12 @@ struct tk_kvm {
 	bool memory_fault_info;	     /* KVM_RUN's EFAULT says which page (Linux 6.8) */
 	unsigned int ring_max_bytes; /* dirty ring, 0 = none */
 	unsigned int max_vcpus, max_slots;
-	bool host_tsc;	  /* RDTSC in a guest reads the host's TSC */
-	bool tsc_offset;  /* KVM_VCPU_TSC_OFFSET can be set */
-	u64 cr4;	  /* control register 4 of every vCPU */
-	const void *area; /* the kernel area, shared by all VMs (guest/area.h) */
+	bool host_tsc;	      /* RDTSC in a guest reads the host's TSC */
+	bool tsc_offset;      /* KVM_VCPU_TSC_OFFSET can be set */
+	u64 cr4;	      /* control register 4 of every vCPU */
+	const void *area;     /* the kernel area, shared by all VMs (guest/area.h) */
+	struct tk_vm **spare; /* the VM that the probe ran in, for whoever creates the first; may be
+				 NULL */
 };
 
 /*

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What can only be learnt by running a guest: the flavour, the control bits that KVM takes, whether
- * the TSC is the host's, what an exit and a page fault cost. Owns a sandbox: a VM with one leaf of
- * page table, in the last 2 MiB of which the guest's few instructions and pages lie.
+ * the TSC is the host's, what an exit and a page fault cost. Owns a sandbox: a VM whose page tables
+ * have one leaf, the kernel area's, in the upper part of which the guest's few instructions and
+ * pages lie. Their memory is that of exception stacks which nobody uses yet.
  *
  * The flavour: three instructions, RDTSC, SYSCALL, OUT, the last on a page that CPL 0 and CPL 3
  * can both execute and on a port open to both. The level at which that exit arrives is the answer.
+ *
+ * Destroying a VM waits for RCU, some milliseconds: the probe's becomes the first real one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,18 +26,28 @@
 #define PTE_AD 0x60ull
 #define PTE_NX (1ull << 63)
 
-#define DATA_PAGES  64
+#define DATA_PAGES  32
 #define TABLE_PAGES 4
-#define GUEST_SIZE  ((1 + DATA_PAGES) * TK_PAGE_SIZE)
-#define CODE_VA	    (TK_KERNEL_VA + 0x180000ull) /* the same leaf as the kernel area's */
+#define BOX_PAGES   (TABLE_PAGES + 1 + DATA_PAGES)
+#define BOX_OFFSET  0x10000 /* in the stacks: beyond those of the first 256 vCPUs */
+#define TABLES_GPA  (TK_GPA_STACKS + BOX_OFFSET)
+#define CODE_GPA    (TABLES_GPA + TABLE_PAGES * TK_PAGE_SIZE)
+#define CODE_VA	    (TK_KERNEL_VA + 0x180000ull)
 #define DATA_VA	    (CODE_VA + TK_PAGE_SIZE)
 
+_Static_assert(BOX_OFFSET + BOX_PAGES * TK_PAGE_SIZE <= TK_STACKS_SIZE, "the sandbox's memory");
+_Static_assert(CODE_VA >> 21 == TK_KERNEL_VA >> 21, "one leaf");
+_Static_assert(CODE_VA >= TK_STACKS_VA + TK_STACKS_SIZE, "behind the stacks");
+
 struct sandbox {
-	u64 *tables; /* PML4, PDPT, PD, PT */
-	u8 *guest;   /* code page, data pages */
 	struct tk_vm *vm;
 	struct tk_vcpu *vcpu;
 };
+
+static u8 *box_memory(const struct sandbox *box)
+{
+	return box->vm->stacks + BOX_OFFSET;
+}
 
 static int map_range(void *arg, const struct tk_kernel_range *range)
 {
@@ -47,50 +60,37 @@ static int map_range(void *arg, const struct tk_kernel_range *range)
 	return 0;
 }
 
-static int fill_tables(struct sandbox *box)
+static int fill_tables(const struct sandbox *box)
 {
-	const struct tk_kernel_range code = {CODE_VA, TK_GPA_MEMORY, TK_PAGE_SIZE,
-					     true,    false,	     true};
+	const struct tk_kernel_range code = {CODE_VA, CODE_GPA, TK_PAGE_SIZE, true, false, true};
 	const struct tk_kernel_range data = {
-		DATA_VA, TK_GPA_MEMORY + TK_PAGE_SIZE, DATA_PAGES * TK_PAGE_SIZE, true, true,
-		false};
+		DATA_VA, CODE_GPA + TK_PAGE_SIZE, DATA_PAGES * TK_PAGE_SIZE, true, true, false};
+	u64 *tables = (u64 *)(void *)box_memory(box);
 
 	for (int level = 0; level < 3; level++) {
 		u64 index = (TK_KERNEL_VA >> (39 - 9 * level)) & 511;
 
-		box->tables[level * 512 + index] = (TK_GPA_PT + (u64)(level + 1) * TK_PAGE_SIZE) |
-						   PTE_P | PTE_W | PTE_U | PTE_AD;
+		tables[level * 512 + index] = (TABLES_GPA + (u64)(level + 1) * TK_PAGE_SIZE) |
+					      PTE_P | PTE_W | PTE_U | PTE_AD;
 	}
-	map_range(box->tables, &code);
-	map_range(box->tables, &data);
-	return tk_vm_for_each_kernel_range(box->vm, map_range, box->tables);
+	map_range(tables, &code);
+	map_range(tables, &data);
+	return tk_vm_for_each_kernel_range(box->vm, map_range, tables);
 }
 
 static void close_sandbox(struct sandbox *box)
 {
 	tk_vcpu_destroy(box->vcpu);
 	tk_vm_destroy(box->vm);
-	if (box->tables)
-		munmap(box->tables, TABLE_PAGES * TK_PAGE_SIZE + GUEST_SIZE);
 }
 
-static int fill_sandbox(struct sandbox *box, const struct tk_kvm *kvm, const u8 *code, size_t len,
-			struct tkvm_error *err)
+static int start_vcpu(struct sandbox *box, struct tkvm_error *err)
 {
 	const struct tk_uregs regs = {.rip = CODE_VA, .rdi = DATA_VA};
-	int rc = tk_vm_create(&box->vm, kvm, 0, err);
+	int rc = tk_vcpu_create(&box->vcpu, box->vm, TABLES_GPA, &regs, 0, err);
 
-	if (rc)
-		return rc;
-	memcpy(box->guest, code, len);
-	fill_tables(box);
-	rc = tk_vm_slot_add(box->vm, TK_GPA_PT, TABLE_PAGES * TK_PAGE_SIZE, box->tables, 0);
-	if (!rc)
-		rc = tk_vm_slot_add(box->vm, TK_GPA_MEMORY, GUEST_SIZE, box->guest, 0);
-	if (rc)
-		return tk_fail_errno(err, -rc, "kvm probe: memory slot");
-	rc = tk_vcpu_create(&box->vcpu, box->vm, TK_GPA_PT, &regs, 0, err);
-	/* A kick that is pending in this thread is somebody else's, and would never let this run. */
+	/* A kick that is pending in this thread is somebody else's, and would never let this run.
+	 */
 	if (!rc && ioctl(box->vcpu->fd, KVM_SET_SIGNAL_MASK, NULL))
 		rc = tk_fail_errno(err, errno, "kvm probe: KVM_SET_SIGNAL_MASK");
 	return rc;
@@ -99,17 +99,32 @@ static int fill_sandbox(struct sandbox *box, const struct tk_kvm *kvm, const u8 
 static int open_sandbox(struct sandbox *box, const struct tk_kvm *kvm, const u8 *code, size_t len,
 			struct tkvm_error *err)
 {
-	void *mem = mmap(NULL, TABLE_PAGES * TK_PAGE_SIZE + GUEST_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int rc;
 
-	if (mem == MAP_FAILED)
-		return tk_fail_errno(err, errno, "kvm probe: map memory");
-	*box = (struct sandbox){.tables = mem, .guest = (u8 *)mem + TABLE_PAGES * TK_PAGE_SIZE};
-	rc = fill_sandbox(box, kvm, code, len, err);
+	*box = (struct sandbox){0};
+	rc = tk_vm_create(&box->vm, kvm, 0, err);
+	if (rc)
+		return rc;
+	memcpy(box_memory(box) + TABLE_PAGES * TK_PAGE_SIZE, code, len);
+	fill_tables(box);
+	rc = start_vcpu(box, err);
 	if (rc)
 		close_sandbox(box);
 	return rc;
+}
+
+/* The sandbox's VM, empty again, for tk_vm_create(). */
+static void keep_spare(struct tk_kvm *kvm, struct sandbox *box)
+{
+	kvm->spare = malloc(sizeof(*kvm->spare));
+	if (!kvm->spare) {
+		close_sandbox(box);
+		return;
+	}
+	memset(box->vm->stacks, 0, TK_STACK_SIZE);
+	memset(box_memory(box), 0, (TABLE_PAGES + 1) * TK_PAGE_SIZE);
+	tk_vcpu_destroy(box->vcpu);
+	*kvm->spare = box->vm;
 }
 
 /* Run to the next system call. */
@@ -181,16 +196,22 @@ int tk_probe(struct tk_kvm *kvm, struct tkvm_error *err)
 	if (rc)
 		return rc;
 	rc = learn(kvm, &box, err);
-	close_sandbox(&box);
 	if (rc)
-		return rc;
-	if (kvm->flavour == TK_FLAVOUR_PVM && !(kvm->cr4 & CR4_SMEP))
-		return tk_fail(err, EOPNOTSUPP,
-			       "kvm: PVM without SMEP: its entry page is not safe");
+		goto out_close;
+	if (kvm->flavour == TK_FLAVOUR_PVM && !(kvm->cr4 & CR4_SMEP)) {
+		rc = tk_fail(err, EOPNOTSUPP, "kvm: PVM without SMEP: its entry page is not safe");
+		goto out_close;
+	}
 	tk_area_build((void *)kvm->area, kvm->flavour == TK_FLAVOUR_PVM);
-	if (mprotect((void *)kvm->area, TK_AREA_SIZE, PROT_READ))
-		return tk_fail_errno(err, errno, "kvm probe: protect the kernel area");
+	if (mprotect((void *)kvm->area, TK_AREA_SIZE, PROT_READ)) {
+		rc = tk_fail_errno(err, errno, "kvm probe: protect the kernel area");
+		goto out_close;
+	}
+	keep_spare(kvm, &box);
 	return 0;
+out_close:
+	close_sandbox(&box);
+	return rc;
 }
 
 static int compare_ns(const void *a, const void *b)

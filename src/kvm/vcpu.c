@@ -158,30 +158,9 @@ static void set_tsc_offset(const struct tk_vcpu *vcpu)
 		ioctl(vcpu->fd, KVM_SET_DEVICE_ATTR, &attr);
 }
 
-/* The state that stays from one user of a vCPU to the next. */
-static int set_up_once(struct tk_vcpu *vcpu, const char **what)
-{
-	int rc;
-
-	*what = "KVM_SET_CPUID2";
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, vcpu->vm->kvm->cpuid))
-		return -errno;
-	*what = "KVM_SET_MSRS";
-	rc = set_entry_msrs(vcpu);
-	if (rc)
-		return rc;
-	*what = "KVM_SET_SIGNAL_MASK";
-	rc = set_signal_mask(vcpu);
-	if (rc)
-		return rc;
-	set_tsc_offset(vcpu);
-	return 0;
-}
-
 static int open_vcpu(struct tk_vcpu *vcpu, struct tkvm_error *err)
 {
 	struct tk_vm *vm = vcpu->vm;
-	const char *what;
 	int rc;
 
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)vcpu->index);
@@ -194,10 +173,14 @@ static int open_vcpu(struct tk_vcpu *vcpu, struct tkvm_error *err)
 		goto out_close;
 	}
 	vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
-	rc = set_up_once(vcpu, &what);
-	if (!rc)
-		return 0;
-	tk_fail_errno(err, -rc, "vcpu %u: %s", vcpu->index, what);
+	/* Linux 5.17 and later refuse to change it once the vCPU has run: now or never. */
+	if (ioctl(vcpu->fd, KVM_SET_CPUID2, vm->kvm->cpuid)) {
+		rc = tk_fail_errno(err, errno, "vcpu %u: KVM_SET_CPUID2", vcpu->index);
+		goto out_unmap;
+	}
+	set_tsc_offset(vcpu);
+	return 0;
+out_unmap:
 	munmap(vcpu->run, vm->kvm->run_size);
 out_close:
 	close(vcpu->fd);
@@ -271,6 +254,29 @@ static struct tk_vcpu *take_idle(struct tk_vm *vm, int *rc, struct tkvm_error *e
 	return vcpu;
 }
 
+/* What every user of a vCPU finds. */
+static int set_up(const struct tk_vcpu *vcpu, gpa_t cr3, u64 fs_base, struct tkvm_error *err)
+{
+	const char *what = "KVM_SET_SREGS";
+	int rc = set_sregs(vcpu, cr3, fs_base);
+
+	if (!rc) {
+		what = "KVM_SET_XCRS";
+		rc = set_xcr0(vcpu);
+	}
+	if (!rc) {
+		what = "KVM_SET_MSRS";
+		rc = set_entry_msrs(vcpu);
+	}
+	if (!rc) {
+		what = "KVM_SET_SIGNAL_MASK";
+		rc = set_signal_mask(vcpu);
+	}
+	if (rc)
+		tk_fail_errno(err, -rc, "vcpu %u: %s", vcpu->index, what);
+	return rc;
+}
+
 int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const struct tk_uregs *regs,
 		   u64 fs_base, struct tkvm_error *err)
 {
@@ -280,11 +286,8 @@ int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const stru
 	vcpu = tk_list_empty(&vm->idle) ? new_vcpu(vm, &rc, err) : take_idle(vm, &rc, err);
 	if (!vcpu)
 		return rc;
-	rc = set_sregs(vcpu, cr3, fs_base);
-	if (!rc)
-		rc = set_xcr0(vcpu);
+	rc = set_up(vcpu, cr3, fs_base, err);
 	if (rc) {
-		tk_fail_errno(err, -rc, "vcpu %u: KVM_SET_SREGS or KVM_SET_XCRS", vcpu->index);
 		tk_vcpu_destroy(vcpu);
 		return rc;
 	}

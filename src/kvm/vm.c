@@ -90,8 +90,19 @@ static int create_fd(const struct tk_kvm *kvm)
 	return fd;
 }
 
-int tk_vm_create(struct tk_vm **ret, const struct tk_kvm *kvm, unsigned int ring_bytes,
-		 struct tkvm_error *err)
+struct tk_vm *tk_vm_take_spare(const struct tk_kvm *kvm)
+{
+	struct tk_vm *vm = NULL;
+
+	if (kvm->spare)
+		vm = __atomic_exchange_n(kvm->spare, NULL, __ATOMIC_ACQ_REL);
+	if (vm)
+		vm->kvm = kvm; /* the probe's was on its stack */
+	return vm;
+}
+
+static int create(struct tk_vm **ret, const struct tk_kvm *kvm, unsigned int ring_bytes,
+		  struct tkvm_error *err)
 {
 	struct tk_vm *vm = calloc(1, sizeof(*vm));
 	int rc;
@@ -137,6 +148,18 @@ out_close:
 out_free:
 	free(vm);
 	return rc;
+}
+
+int tk_vm_create(struct tk_vm **ret, const struct tk_kvm *kvm, unsigned int ring_bytes,
+		 struct tkvm_error *err)
+{
+	/* A dirty ring has to be asked for before the first vCPU is made. */
+	struct tk_vm *spare = ring_bytes ? NULL : tk_vm_take_spare(kvm);
+
+	if (!spare)
+		return create(ret, kvm, ring_bytes, err);
+	*ret = spare;
+	return 0;
 }
 
 void tk_vm_destroy(struct tk_vm *vm)
