@@ -85,7 +85,9 @@ static int reopen(const struct request *rq, int fd)
 /* Note in the new file what the policy says, and hand it out. */
 static int publish(const struct request *rq, struct tk_file *file)
 {
-	file->may = rq->path.may;
+	file->may = rq->path.synth.kind == TK_SYNTH_HOST
+			    ? tk_policy_rights(rq->ns->policy, rq->path.guest)
+			    : rq->path.may;
 	file->writable = file->may & TK_MAY_WRITE;
 	*rq->ret = file;
 	return 0;

@@ -150,9 +150,15 @@ static int try_absolute(const struct tk_ns *ns, const char *path, unsigned int f
 	return pin_canonical(ns, flags, out);
 }
 
+/*
+ * A host device that everybody may open (/dev/null) is not everybody's to change: a caller that
+ * names what it needs, which open() does not, gets what the policy grants.
+ */
 static int check_rights(const struct tk_ns *ns, unsigned int may, struct tk_path *out)
 {
 	out->may = tk_ns_rights(ns, out->guest, &out->synth);
+	if (out->synth.kind == TK_SYNTH_HOST && may & TK_MAY_WRITE)
+		out->may = tk_policy_rights(ns->policy, out->guest);
 	if (!may && !out->may && !tk_ns_may_pass(ns, out->guest))
 		return -EACCES;
 	return may & ~out->may ? refusal(ns, out->guest, may, out->may) : 0;

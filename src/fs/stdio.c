@@ -60,12 +60,23 @@ static int make_file(int hostfd, struct tk_file **ret)
 	return tk_shared_new(fd, flags, path, ret);
 }
 
+/*
+ * A closed standard descriptor's number may have gone to something of the VMM's own, which must
+ * never come into a guest's hands. All of those are close-on-exec; what was inherited is not.
+ */
+static bool is_inherited(int hostfd)
+{
+	int flags = fcntl(hostfd, F_GETFD);
+
+	return flags >= 0 && !(hostfd <= 2 && flags & FD_CLOEXEC);
+}
+
 int tk_stdio_install(struct tk_fdtable *files, unsigned int fd, int hostfd, struct tkvm_error *err)
 {
 	struct tk_file *file;
 	int rc;
 
-	if (hostfd < 0 || (fcntl(hostfd, F_GETFD) < 0 && errno == EBADF))
+	if (hostfd < 0 || !is_inherited(hostfd))
 		return 0;
 	rc = make_file(hostfd, &file);
 	if (rc)

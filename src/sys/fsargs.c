@@ -65,8 +65,8 @@ int tk_arg_changeable(struct tk_task *task, u64 fd, struct tk_file **file)
 	if ((*file)->flags & O_PATH)
 		return -EBADF;
 	path = (*file)->path;
-	/* What has no name in the namespace (pipes, sockets, memfds) is the guest's own. */
-	if ((*file)->writable || !path || *path != '/' || !(*file)->may)
+	/* What has no name in the namespace (pipes, sockets) is the guest's own. */
+	if ((*file)->writable || !path || *path != '/')
 		return 0;
 	return tk_policy_find_volume(task->proc->policy, path) >= 0 ? -EROFS : -EACCES;
 }

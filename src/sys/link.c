@@ -227,7 +227,10 @@ static long make_link(struct tk_task *task, u64 old_dirfd, gva_t old_addr, u64 n
 		return rc;
 	rc = resolve_new(task, new_dirfd, new_addr, &new);
 	if (!rc) {
-		rc = widens(&task->proc->ns, &old, &new.path) ? -EXDEV : link_object(&old, &new);
+		if (old.synth.kind != TK_SYNTH_NONE || widens(&task->proc->ns, &old, &new.path))
+			rc = -EXDEV;
+		else
+			rc = link_object(&old, &new);
 		tk_path_done(&new.path);
 	}
 	tk_path_done(&old);

@@ -320,6 +320,32 @@ static void test_inherited_socket_and_closed_descriptors(void **state)
 	assert_int_equal(FAKE(&fake, close, 2), -EBADF);
 }
 
+static void null_is_the_hosts(void *ctx, const char *path, struct tk_synth_entry *entry)
+{
+	if (!strcmp(path, "/dev"))
+		entry->kind = TK_SYNTH_DIR;
+	else
+		entry->kind = strcmp(path, "/dev/null") ? TK_SYNTH_ABSENT : TK_SYNTH_HOST;
+}
+
+static void test_devices_open_to_all_are_not_for_all_to_change(void **state)
+{
+	static const struct tk_synth_ops ops = {.lookup = null_is_the_hosts};
+	gva_t null = fake_str(&fake, "/dev/null");
+	long fd;
+
+	fake.proc.ns.synth.ops = &ops;
+	fd = FAKE(&fake, openat, CWD, null, O_RDWR, NO_MODE);
+	assert_true(fd >= 0);
+	assert_int_equal(FAKE(&fake, fchmod, fd, 0666), -EACCES);
+	assert_int_equal(FAKE(&fake, chmod, null, 0666), -EACCES);
+	assert_int_equal(FAKE(&fake, chown, null, 0, 0), -EACCES);
+	assert_int_equal(FAKE(&fake, utimensat, CWD, null, 0, 0), -EACCES);
+	assert_int_equal(FAKE(&fake, unlink, null), -EPERM);
+	assert_int_equal(FAKE(&fake, link, null, at("rw/null")), -EXDEV);
+	assert_int_equal(FAKE(&fake, access, null, R_OK | W_OK), 0);
+}
+
 static void test_copies_respect_a_shared_offset(void **state)
 {
 	int in = open(host("rw/file"), O_RDONLY),
@@ -446,6 +472,7 @@ int main(void)
 		T(test_inherited_pipes_stay_blocking_for_others),
 		T(test_inherited_files_share_their_offset),
 		T(test_inherited_socket_and_closed_descriptors),
+		T(test_devices_open_to_all_are_not_for_all_to_change),
 		T(test_copies_respect_a_shared_offset),
 		T(test_memfds_share_the_memory_limit),
 		T(test_mount_points_cannot_be_removed),
