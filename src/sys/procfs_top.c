@@ -78,51 +78,57 @@ static void print_kib(struct tk_buf *out, const char *name, u64 bytes)
 		      (unsigned long long)(bytes / 1024));
 }
 
+/* X(name, value): total, used and free are the guest's memory; there is no swap and no cache. */
+#define MEMINFO(X)                                                                                 \
+	X("MemTotal", total)                                                                       \
+	X("MemFree", free)                                                                         \
+	X("MemAvailable", free)                                                                    \
+	X("Buffers", 0)                                                                            \
+	X("Cached", 0)                                                                             \
+	X("SwapCached", 0)                                                                         \
+	X("Active", used)                                                                          \
+	X("Inactive", 0)                                                                           \
+	X("Active(anon)", used)                                                                    \
+	X("Inactive(anon)", 0)                                                                     \
+	X("Active(file)", 0)                                                                       \
+	X("Inactive(file)", 0)                                                                     \
+	X("Unevictable", 0)                                                                        \
+	X("Mlocked", 0)                                                                            \
+	X("SwapTotal", 0)                                                                          \
+	X("SwapFree", 0)                                                                           \
+	X("Zswap", 0)                                                                              \
+	X("Zswapped", 0)                                                                           \
+	X("Dirty", 0)                                                                              \
+	X("Writeback", 0)                                                                          \
+	X("AnonPages", used)                                                                       \
+	X("Mapped", 0)                                                                             \
+	X("Shmem", 0)                                                                              \
+	X("KReclaimable", 0)                                                                       \
+	X("Slab", 0)                                                                               \
+	X("SReclaimable", 0)                                                                       \
+	X("SUnreclaim", 0)                                                                         \
+	X("KernelStack", 0)                                                                        \
+	X("PageTables", 0)                                                                         \
+	X("SecPageTables", 0)                                                                      \
+	X("NFS_Unstable", 0)                                                                       \
+	X("Bounce", 0)                                                                             \
+	X("WritebackTmp", 0)                                                                       \
+	X("CommitLimit", total)                                                                    \
+	X("Committed_AS", used)                                                                    \
+	X("VmallocTotal", 0x1ffffffffc00)                                                          \
+	X("VmallocUsed", 0)                                                                        \
+	X("VmallocChunk", 0)                                                                       \
+	X("Percpu", 0)                                                                             \
+	X("AnonHugePages", 0)
+
 static int meminfo(const struct tk_synth_at *at, struct tk_buf *out)
 {
-	static const char *const zero[] = {"SwapTotal", "SwapFree",  "Zswap", "Zswapped",
-					   "Dirty",	"Writeback", NULL};
-	static const char *const slab[] = {"KReclaimable",
-					   "Slab",
-					   "SReclaimable",
-					   "SUnreclaim",
-					   "KernelStack",
-					   "PageTables",
-					   "SecPageTables",
-					   "NFS_Unstable",
-					   "Bounce",
-					   "WritebackTmp",
-					   NULL};
 	u64 total = at->proc->total_memory, used = TK_MIN(tk_resident_bytes(at->proc), total);
+	u64 free = total - used;
 
-	print_kib(out, "MemTotal", total);
-	print_kib(out, "MemFree", total - used);
-	print_kib(out, "MemAvailable", total - used);
-	print_kib(out, "Buffers", 0);
-	print_kib(out, "Cached", 0);
-	print_kib(out, "SwapCached", 0);
-	print_kib(out, "Active", used);
-	print_kib(out, "Inactive", 0);
-	print_kib(out, "Active(anon)", used);
-	print_kib(out, "Inactive(anon)", 0);
-	print_kib(out, "Active(file)", 0);
-	print_kib(out, "Inactive(file)", 0);
-	print_kib(out, "Unevictable", 0);
-	print_kib(out, "Mlocked", 0);
-	for (const char *const *name = zero; *name; name++)
-		print_kib(out, *name, 0);
-	print_kib(out, "AnonPages", used);
-	print_kib(out, "Mapped", 0);
-	print_kib(out, "Shmem", 0);
-	for (const char *const *name = slab; *name; name++)
-		print_kib(out, *name, 0);
-	print_kib(out, "CommitLimit", total);
-	print_kib(out, "Committed_AS", used);
-	print_kib(out, "VmallocTotal", 0x1ffffffffc00);
-	print_kib(out, "VmallocUsed", 0);
-	print_kib(out, "VmallocChunk", 0);
-	print_kib(out, "Percpu", 0);
-	print_kib(out, "AnonHugePages", 0);
+#define X(name, value) print_kib(out, name, value);
+	MEMINFO(X)
+#undef X
 	tk_buf_printf(out, "HugePages_Total:       0\nHugePages_Free:        0\n"
 			   "HugePages_Rsvd:        0\nHugePages_Surp:        0\n");
 	print_kib(out, "Hugepagesize", TK_MIB(2));
