@@ -51,7 +51,7 @@ static void say_signal(const struct tkvm_machine *machine, struct tkvm_result *r
 	char name[32];
 
 	tk_signal_name(result->signal, name, sizeof(name));
-	if (machine->has_fault && machine->proc.leader)
+	if (machine->fault_signo == result->signal)
 		snprintf(result->message, sizeof(result->message),
 			 "killed by %s at %#llx, address %#llx", name,
 			 (unsigned long long)machine->fault_rip,

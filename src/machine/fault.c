@@ -85,9 +85,10 @@ static int code_of(struct tk_task *task, const struct tk_exit *exit)
 	return traps[exit->vector].code;
 }
 
-static void remember(struct tkvm_machine *machine, const struct tk_task *task, u64 addr)
+/* For the message, should the program die of it. */
+static void remember(struct tkvm_machine *machine, const struct tk_task *task, int signo, u64 addr)
 {
-	machine->has_fault = true;
+	machine->fault_signo = signo;
 	machine->fault_rip = task->regs->rip;
 	machine->fault_addr = addr;
 }
@@ -102,25 +103,29 @@ static u64 error_code_for_program(u64 addr, u64 error_code)
 	return error_code | PF_USER;
 }
 
+static void bad_access(struct tkvm_machine *machine, struct tk_task *task,
+		       const struct tk_exit *exit, int signo, int code)
+{
+	remember(machine, task, signo, exit->cr2);
+	tk_signal_fault(task, signo, code, exit->cr2, VECTOR_PF,
+			error_code_for_program(exit->cr2, exit->error_code), exit->cr2);
+}
+
 static void page_fault(struct tkvm_machine *machine, struct tk_task *task,
 		       const struct tk_exit *exit)
 {
-	enum tk_fault_result what = tk_mm_fault(machine->mm, exit->cr2, exit->error_code);
-	u64 code = error_code_for_program(exit->cr2, exit->error_code);
-
 	task->proc->stats.faults++;
-	remember(machine, task, exit->cr2);
-	switch (what) {
+	switch (tk_mm_fault(machine->mm, exit->cr2, exit->error_code)) {
 	case TK_FAULT_FIXED:
 		break;
 	case TK_FAULT_MAPERR:
-		tk_signal_fault(task, SIGSEGV, SEGV_MAPERR, exit->cr2, VECTOR_PF, code, exit->cr2);
+		bad_access(machine, task, exit, SIGSEGV, SEGV_MAPERR);
 		break;
 	case TK_FAULT_ACCERR:
-		tk_signal_fault(task, SIGSEGV, SEGV_ACCERR, exit->cr2, VECTOR_PF, code, exit->cr2);
+		bad_access(machine, task, exit, SIGSEGV, SEGV_ACCERR);
 		break;
 	case TK_FAULT_BUS:
-		tk_signal_fault(task, SIGBUS, BUS_ADRERR, exit->cr2, VECTOR_PF, code, exit->cr2);
+		bad_access(machine, task, exit, SIGBUS, BUS_ADRERR);
 		break;
 	case TK_FAULT_LIMIT:
 		tk_machine_limit(machine, TKVM_LIMIT_MEMORY);
@@ -142,14 +147,14 @@ void tk_machine_fault(struct tkvm_machine *machine, struct tk_task *task,
 		tk_machine_fail(machine, tk_cpu_get(task, NULL), exit);
 		return;
 	}
-	remember(machine, task, 0);
+	remember(machine, task, trap->signo, 0);
 	tk_signal_fault(task, trap->signo, code_of(task, exit), trap->addr == ADDR_RIP ? rip : 0,
 			exit->vector, exit->error_code, task->trap.cr2);
 }
 
 void tk_machine_forbidden(struct tk_task *task)
 {
-	remember(task->proc->machine, task, 0);
+	remember(task->proc->machine, task, SIGSEGV, 0);
 	tk_signal_fault(task, SIGSEGV, SI_KERNEL, 0, VECTOR_GP, 0, task->trap.cr2);
 }
 
@@ -159,6 +164,6 @@ void tk_machine_no_memory(struct tkvm_machine *machine, struct tk_task *task,
 	/* A mapped file became shorter: the program's next try is a precise fault. */
 	if (tk_mm_drop_beyond_eof(machine->mm, exit->gpa))
 		return;
-	remember(machine, task, 0);
+	remember(machine, task, SIGBUS, 0);
 	tk_signal_fault(task, SIGBUS, BUS_ADRERR, 0, VECTOR_PF, PF_USER, 0);
 }

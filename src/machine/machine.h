@@ -56,7 +56,7 @@ struct tkvm_machine {
 
 	/* the outcome, where proc does not say it */
 	bool failed;
-	bool has_fault; /* the last fatal fault, for the message */
+	int fault_signo; /* the last fault that became a signal, for the message; 0: none */
 	u64 fault_rip, fault_addr;
 	struct tk_buf report;
 

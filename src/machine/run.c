@@ -53,8 +53,13 @@ static void set_result(struct tk_task *task, long rc)
 /* Enter a system call, for the first time or again. */
 static void call(struct tkvm_machine *machine, struct tk_task *task)
 {
-	set_result(task, tk_syscall(task));
+	long rc = tk_syscall(task);
+
+	set_result(task, rc);
 	machine->look |= task->in_call;
+	/* What it passed was in order, but there is no memory left to put behind it. */
+	if (rc == -EFAULT && tk_mm_over_limit(machine->mm))
+		tk_machine_limit(machine, TKVM_LIMIT_MEMORY);
 }
 
 static void begin_call(struct tkvm_machine *machine, struct tk_task *task)
