@@ -207,6 +207,12 @@ static long carve_and_move(struct tk_mm *mm, struct request *r)
 	return rc;
 }
 
+/* Unmap what a smaller mapping loses: with munmap's own checks, since nothing bounds old_len. */
+static int cut_off(struct tk_mm *mm, const struct request *r)
+{
+	return (int)tk_mm_munmap(mm, r->old + r->new_len, r->old_len - r->new_len);
+}
+
 static long remap_elsewhere(struct tk_mm *mm, struct request *r)
 {
 	u64 fixed = r->flags & MREMAP_FIXED ? MAP_FIXED : 0;
@@ -221,7 +227,7 @@ static long remap_elsewhere(struct tk_mm *mm, struct request *r)
 	if (fixed)
 		rc = tk_mm_remove(mm, r->new, r->new + r->new_len, 0);
 	if (!rc && r->old_len > r->new_len) {
-		rc = tk_mm_remove(mm, r->old + r->new_len, r->old + r->old_len, 0);
+		rc = cut_off(mm, r);
 		r->old_len = r->new_len;
 	}
 	return rc ? rc : carve_and_move(mm, r);
@@ -257,9 +263,7 @@ static long resize(struct tk_mm *mm, struct tk_vma *vma, struct request *r)
 	int rc;
 
 	if (r->new_len <= r->old_len) {
-		rc = r->new_len == r->old_len
-			     ? 0
-			     : tk_mm_remove(mm, r->old + r->new_len, r->old + r->old_len, 0);
+		rc = r->new_len == r->old_len ? 0 : cut_off(mm, r);
 		return rc ? rc : (long)r->old;
 	}
 	if (can_extend(mm, vma, r))
@@ -291,8 +295,5 @@ long tk_mm_mremap(struct tk_mm *mm, gva_t old, u64 old_len, u64 new_len, u64 fla
 	rc = check_vma(mm, vma, &r);
 	if (rc)
 		return rc;
-	/* What is cut off is unmapped as by munmap(2), whose range must be the program's. */
-	if (r.old_len > r.new_len && r.old_len > TK_USER_TOP - old)
-		return -EINVAL;
 	return r.elsewhere ? remap_elsewhere(mm, &r) : resize(mm, vma, &r);
 }

@@ -59,7 +59,7 @@ static u64 length(const struct call *call)
 	if (call->len >= 240)
 		return call->more;
 	if (call->len >= 225)
-		return 1ull << (call->more % 48);
+		return 1ull << (call->more % 64);
 	return call->len % 80 * TK_PAGE_SIZE;
 }
 

@@ -323,6 +323,8 @@ static void do_mremap(struct world *w)
 	}
 	if (!rnd(w, 10))
 		old_len = 0;
+	else if (!rnd(w, 12)) /* cut off more than there are addresses: harmless on the host */
+		old_len = 1ull << (47 + rnd(w, 16));
 	if (new + new_len > BASE + PAGES * PAGE || old + new_len > BASE + PAGES *PAGE)
 		return;
 	/* A duplicate on top of its own source: the kernel unmaps the source first. */
