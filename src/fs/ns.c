@@ -21,7 +21,8 @@
 #include "fs/dir.h"
 #include "fs/ns.h"
 
-#define GUEST_LIB "/lib/libkvmserverguest.so"
+#define GUEST_LIB     "/lib/libkvmserverguest.so"
+#define GUEST_LIB_USR "/usr/lib/libkvmserverguest.so"
 
 int tk_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -117,7 +118,7 @@ bool tk_ns_leads_to_volume(const struct tk_ns *ns, const char *guest)
 	return false;
 }
 
-static const char *const synth_dirs[] = {"/proc", "/sys", "/dev", GUEST_LIB, "/usr" GUEST_LIB};
+static const char *const synth_dirs[] = {"/proc", "/sys", "/dev", GUEST_LIB, GUEST_LIB_USR};
 
 bool tk_ns_is_spliced(const struct tk_ns *ns, const char *guest)
 {
@@ -129,7 +130,7 @@ bool tk_ns_is_spliced(const struct tk_ns *ns, const char *guest)
 
 const char *tk_ns_synth_name(const char *guest)
 {
-	return strcmp(guest, "/usr" GUEST_LIB) == 0 ? GUEST_LIB : guest;
+	return strcmp(guest, GUEST_LIB_USR) == 0 ? GUEST_LIB : guest;
 }
 
 void tk_ns_synth(const struct tk_ns *ns, const char *guest, struct tk_synth_entry *entry)
