@@ -209,6 +209,7 @@ static void devices(void)
 	TRY(write(full, buf, 10));
 	TRY(read(random, buf, 1000));
 	TRY(pread(random, buf, 10, 0));
+	memset(buf, 0, sizeof(buf)); /* what is written later is compared */
 	map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, zero, 0);
 	CHECK(map != MAP_FAILED && map[5000] == 0);
 	map[5000] = 1;
