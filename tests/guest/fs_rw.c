@@ -297,5 +297,6 @@ int main(void)
 	devices();
 	size_limit();
 	large();
+	unlink("file"); /* holds random bytes by now */
 	return check_done();
 }

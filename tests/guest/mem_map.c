@@ -30,7 +30,7 @@ static void large_and_lazy(void)
 /* As V8 does it: terabytes reserved, little pieces used all over the place. */
 static void far_and_wide(void)
 {
-	uint64_t at = 0x1000000;
+	uint64_t at = 0x123456789000; /* far from the heap */
 	char *p = mmap(NULL, 1ul << 40, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
 
 	CHECK(p != MAP_FAILED);
