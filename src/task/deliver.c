@@ -152,8 +152,7 @@ static void handle(struct tk_task *task, int signo, const struct tk_siginfo *inf
 	if (action.flags & SA_RESETHAND)
 		task->proc->sig.actions[signo].handler = (u64)SIG_DFL;
 	settle_call(task, &action);
-	if (!(action.flags & SA_RESTORER) ||
-	    tk_sigframe_push(task, signo, &action, info, &frame)) {
+	if (!(action.flags & SA_RESTORER) || tk_sigframe_push(task, signo, &action, info, &frame)) {
 		force(task, &failed, signo != SIGSEGV);
 		return;
 	}

@@ -122,6 +122,7 @@ static int put_xstate(struct tk_task *task, gva_t addr)
 {
 	size_t size = task->proc->xstate_size;
 	u8 area[TK_XSTATE_MAX_SIZE + sizeof(u32)] __attribute__((aligned(64)));
+	struct tk_xstate_header *header = (void *)(area + TK_FXSAVE_SIZE);
 	u32 magic2 = TK_FP_XSTATE_MAGIC2;
 	struct tk_xstate_sw sw = {
 		.magic1 = TK_FP_XSTATE_MAGIC1,
@@ -133,6 +134,8 @@ static int put_xstate(struct tk_task *task, gva_t addr)
 	memset(area, 0, sizeof(area));
 	if (task->cpu_ops->get_xsave(task->cpu, area, task->xsave_size))
 		return -EFAULT;
+	/* KVM may add states that the guest has not; FP and SSE are always said to be in use. */
+	header->xstate_bv = (header->xstate_bv & task->proc->xcr0) | TK_XSTATE_FPSSE;
 	memcpy(area + TK_XSTATE_SW, &sw, sizeof(sw));
 	memcpy(area + size, &magic2, sizeof(magic2));
 	if (tk_copy_out(task->proc->mm, addr, area, size + sizeof(magic2)))
@@ -224,7 +227,7 @@ static void read_sw(struct tk_task *task, gva_t addr, const u8 *legacy, struct t
 	    !tk_copy_in(task->proc->mm, &magic2, addr + sw->xstate_size, sizeof(magic2)) &&
 	    magic2 == TK_FP_XSTATE_MAGIC2)
 		return;
-	*sw = (struct tk_xstate_sw){.xfeatures = 3, .xstate_size = TK_FXSAVE_SIZE};
+	*sw = (struct tk_xstate_sw){.xfeatures = TK_XSTATE_FPSSE, .xstate_size = TK_FXSAVE_SIZE};
 }
 
 static int load_xstate(struct tk_task *task, gva_t addr)
@@ -245,7 +248,7 @@ static int load_xstate(struct tk_task *task, gva_t addr)
 			header->xstate_bv = sw.xfeatures;
 		if (!tk_xstate_check(area, sizeof(area), task->proc->xcr0))
 			return -EFAULT;
-		header->xstate_bv &= sw.xfeatures;
+		tk_xstate_select(area, sw.xfeatures);
 	}
 	return task->cpu_ops->set_xsave(task->cpu, area, task->xsave_size) ? -EFAULT : 0;
 }

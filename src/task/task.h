@@ -127,8 +127,8 @@ struct tk_proc {
 	unsigned int n_tasks, max_tasks;
 	int next_tid;
 	struct tk_proc_signals sig;
-	struct tk_list futexes; /* waiting tasks, oldest first */
-	struct tk_list timers;	/* struct tk_timer (task/timer.h) */
+	struct tk_list futexes;	  /* waiting tasks, oldest first */
+	struct tk_list timers;	  /* struct tk_timer (task/timer.h) */
 	struct tk_list signalfds; /* task/signalfd.h */
 	struct tk_itimer {
 		s64 expiry, interval; /* on the timer's own clock; expiry 0: disarmed */

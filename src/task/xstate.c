@@ -12,6 +12,9 @@
 #define MXCSR_INIT 0x1f80
 #define OFF_MXCSR  24
 #define OFF_MASK   28
+#define OFF_ST	   32
+#define OFF_XMM	   160
+#define XMM_SIZE   256
 #define MASK_OLD   0xffbf /* processors that report 0 */
 
 size_t tk_xstate_size(u64 xcr0)
@@ -28,14 +31,42 @@ size_t tk_xstate_size(u64 xcr0)
 	return TK_MIN(size, (size_t)TK_XSTATE_MAX_SIZE);
 }
 
-void tk_xstate_init(void *area, size_t size)
+static void init_x87(u8 *area)
 {
 	u16 fcw = FCW_INIT;
-	u32 mxcsr = MXCSR_INIT;
+
+	memset(area, 0, OFF_MXCSR);
+	memset(area + OFF_ST, 0, OFF_XMM - OFF_ST);
+	memcpy(area, &fcw, sizeof(fcw));
+}
+
+static void set_mxcsr(u8 *area, u32 mxcsr)
+{
+	memcpy(area + OFF_MXCSR, &mxcsr, sizeof(mxcsr));
+}
+
+void tk_xstate_init(void *area, size_t size)
+{
+	struct tk_xstate_header *header = (void *)((u8 *)area + TK_FXSAVE_SIZE);
 
 	memset(area, 0, size);
-	memcpy(area, &fcw, sizeof(fcw));
-	memcpy((char *)area + OFF_MXCSR, &mxcsr, sizeof(mxcsr));
+	init_x87(area);
+	set_mxcsr(area, MXCSR_INIT);
+	header->xstate_bv = TK_XSTATE_FPSSE;
+}
+
+void tk_xstate_select(void *area, u64 features)
+{
+	struct tk_xstate_header *header = (void *)((u8 *)area + TK_FXSAVE_SIZE);
+	u64 bv = header->xstate_bv & features;
+
+	if (!(bv & TK_XSTATE_FP))
+		init_x87(area);
+	if (!(bv & TK_XSTATE_SSE))
+		memset((u8 *)area + OFF_XMM, 0, XMM_SIZE);
+	if (!(features & (TK_XSTATE_SSE | TK_XSTATE_AVX)))
+		set_mxcsr(area, MXCSR_INIT);
+	header->xstate_bv = bv | TK_XSTATE_FPSSE;
 }
 
 static u32 mxcsr_mask(void)

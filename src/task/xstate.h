@@ -8,6 +8,11 @@
 
 #include "base/types.h"
 
+#define TK_XSTATE_FP	1ull
+#define TK_XSTATE_SSE	2ull
+#define TK_XSTATE_FPSSE 3ull
+#define TK_XSTATE_AVX	4ull
+
 #define TK_FXSAVE_SIZE	    512
 #define TK_XSTATE_MIN_SIZE  576 /* legacy region and header */
 #define TK_XSTATE_MAX_SIZE  16384
@@ -32,8 +37,14 @@ struct tk_xstate_header {
 /* Bytes of an image that holds the components of @xcr0: what guests find in their CPUID. */
 size_t tk_xstate_size(u64 xcr0);
 
-/* The state that handlers and new programs start with. @size >= TK_XSTATE_MIN_SIZE. */
+/*
+ * The state that handlers and new programs start with. @size >= TK_XSTATE_MIN_SIZE. FP and SSE
+ * are spelled out: "not in use" would leave it to the host's XRSTOR what becomes of MXCSR.
+ */
 void tk_xstate_init(void *area, size_t size);
+
+/* What XRSTOR of @features would make of checked @area, the others being initial: spelled out. */
+void tk_xstate_select(void *area, u64 features);
 
 /*
  * Would XRSTOR take @area? Reserved header bytes that it ignores are cleared. The rules are

@@ -151,8 +151,10 @@ static void try(const char *what, void (*fn)(ucontext_t *uc))
 	if (!died)
 		raise(SIGUSR1);
 	sigprocmask(SIG_SETMASK, NULL, &mask);
-	printf("%-22s %s code %d%s%s\n", what, died ? "SIGSEGV" : "goes on", segv.si_code,
-	       died && segv.si_addr ? " address" : "", sigismember(&mask, SIGHUP) ? " masked" : "");
+	if (what)
+		printf("%-22s %s code %d%s%s\n", what, died ? "SIGSEGV" : "goes on", segv.si_code,
+		       died && segv.si_addr ? " address" : "",
+		       sigismember(&mask, SIGHUP) ? " masked" : "");
 	CHECK(!sigismember(&mask, SIGKILL) && !sigismember(&mask, SIGSTOP));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -188,8 +190,9 @@ int main(void)
 	TRY(xstate_unknown);
 	TRY(xstate_compacted);
 	TRY(xstate_reserved);
-	TRY(mxcsr_reserved);
-	TRY(mxcsr_in_legacy_only);
+	/* SIGSEGV, but not on every emulated processor */
+	try(NULL, mxcsr_reserved);
+	try(NULL, mxcsr_in_legacy_only);
 	TRY(no_magic1);
 	TRY(no_magic2);
 	TRY(size_huge);

@@ -104,7 +104,7 @@ static void overruns(void)
 	CHECK(timer_delete(id) == 0);
 }
 
-/* A deleted timer's signal does not come any more. */
+/* A timer is deleted while its signal waits. */
 static void deleted(void)
 {
 	struct itimerspec it = {{0}, ts(1 * MS)};
@@ -122,7 +122,7 @@ static void deleted(void)
 	CHECK(timer_delete(id) == 0);
 	n_got = 0;
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	printf("signals of a deleted timer: %d\n", n_got);
+	CHECK(n_got <= 1); /* Linux 6.12 and before still deliver it */
 }
 
 static void silent(void)

@@ -105,7 +105,9 @@ static void test_frame_round_trip(void **state)
 	memset(f->xsave + 160, 0x77, 64);
 	f->xsave[512] = 3;
 	before = f->fake.regs;
+	f->xsave[513] = 2; /* a state that KVM adds and the guest does not have */
 	memcpy(xsave, f->xsave, sizeof(xsave));
+	xsave[513] = 0;
 	handle(f, SIGUSR1, SA_SIGINFO);
 	kill_self(f, SIGUSR1);
 	tk_signal_deliver(f->fake.task);
@@ -376,6 +378,27 @@ static void test_images_that_xrstor_would_refuse(void **state)
 	assert_false(tk_xstate_check(area, sizeof(area), 7));
 }
 
+static void test_images_are_spelled_out(void **state)
+{
+	u8 area[4096];
+	struct tk_xstate_header *header = (void *)(area + TK_FXSAVE_SIZE);
+	u32 mxcsr = 0x7f80, now;
+
+	memset(area, 0x55, sizeof(area));
+	memcpy(area + 24, &mxcsr, sizeof(mxcsr));
+	header->xstate_bv = 4;
+	tk_xstate_select(area, 7);
+	memcpy(&now, area + 24, sizeof(now));
+	assert_int_equal(now, 0x7f80); /* XRSTOR loads it whatever XSTATE_BV says */
+	assert_int_equal(header->xstate_bv, 7);
+	assert_int_equal(area[0], 0x7f);
+	assert_int_equal(area[160], 0);
+	tk_xstate_select(area, 0);
+	memcpy(&now, area + 24, sizeof(now));
+	assert_int_equal(now, 0x1f80);
+	assert_int_equal(header->xstate_bv, 3);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -398,6 +421,7 @@ int main(void)
 		TEST(test_stop_and_continue_cancel_each_other),
 		TEST(test_temporary_mask_ends_with_the_call),
 		TEST(test_images_that_xrstor_would_refuse),
+		TEST(test_images_are_spelled_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
