@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processor behind a task. Until a task first runs there is no vCPU, only what it will start
- * with; afterwards the vCPU has it all. Both look the same to the system calls (tk_cpu_ops).
+ * The processor behind a task. Until the first task runs there is no vCPU, only what it will start
+ * with; afterwards the vCPU has it all. Both look the same to the system calls (tk_cpu_ops). A new
+ * thread gets its vCPU at once, while clone(2) can still say that the host has no more to give.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -165,6 +166,7 @@ static int copy_xsave(struct cpu *to, struct tk_task *from)
 
 static int cpu_clone(struct tk_task *child, struct tk_task *parent, u64 fs_base)
 {
+	struct tkvm_error err = {0};
 	struct cpu *cpu;
 	int rc = tk_cpu_attach(child, parent->regs, fs_base);
 
@@ -174,6 +176,8 @@ static int cpu_clone(struct tk_task *child, struct tk_task *parent, u64 fs_base)
 	rc = parent->cpu_ops->get_segbase(parent->cpu, TK_GS_BASE, &cpu->gs_base);
 	if (!rc)
 		rc = copy_xsave(cpu, parent);
+	if (!rc && !tk_cpu_get(child, &err))
+		rc = -EAGAIN;
 	return rc;
 }
 

@@ -21,7 +21,7 @@
 #define TK_DEFAULT_ADDRESS_SPACE TK_MIB(122880)
 
 /* How long one task may keep others waiting. */
-#define TK_SLICE_NS (4 * 1000 * 1000)
+#define TK_SLICE_NS (2 * 1000 * 1000)
 
 struct tkvm_policy {
 	struct tk_policy rules;

@@ -56,12 +56,13 @@ static void inherit(struct tk_task *child, const struct tk_task *parent)
 
 static int start(struct tk_task *child, struct tk_task *parent, const struct request *r)
 {
-	u64 fs_base;
-	int rc = parent->cpu_ops->get_segbase(parent->cpu, TK_FS_BASE, &fs_base);
+	u64 fs_base = r->tls;
+	int rc = 0;
 
+	if (!(r->flags & CLONE_SETTLS))
+		rc = parent->cpu_ops->get_segbase(parent->cpu, TK_FS_BASE, &fs_base);
 	if (!rc)
-		rc = child->proc->ops->cpu_clone(child, parent,
-						 r->flags & CLONE_SETTLS ? r->tls : fs_base);
+		rc = child->proc->ops->cpu_clone(child, parent, fs_base);
 	if (rc)
 		return -EAGAIN;
 	/* As SYSCALL leaves them: the child, too, returns from one. */
