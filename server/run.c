@@ -81,7 +81,7 @@ static int create(struct run *run)
 	if (!tkvm_machine_create(&run->machine, &options, &err))
 		return 0;
 	ks_message("%s", err.message);
-	if (err.code == EACCES || err.code == ENOENT || err.code == ENODEV)
+	if (strstr(err.message, "/dev/kvm"))
 		ks_message("`kvmserver doctor` tells more about this host");
 	return KS_EXIT_FAILED;
 }

@@ -8,6 +8,7 @@ such a file.  Nothing else is a protocol between the suites and the scripts that
 """
 import argparse
 import concurrent.futures
+import errno
 import fnmatch
 import os
 import signal
@@ -54,6 +55,19 @@ def cut(data, limit=2000):
         text[-limit // 2:]
 
 
+def start(argv, **more):
+    """As Popen. A program just written may be "busy": another thread's child, between its fork and its
+    exec, still has it open for writing.
+    """
+    for attempt in range(100):
+        try:
+            return subprocess.Popen(argv, **more)
+        except OSError as e:
+            if e.errno != errno.ETXTBSY or attempt == 99:
+                raise
+            time.sleep(0.02)
+
+
 def command(argv, cwd=None, env=None, stdin=b"", timeout=60, preexec=None):
     """Run argv to its end; everything it may have started is gone afterwards.
 
@@ -67,8 +81,8 @@ def command(argv, cwd=None, env=None, stdin=b"", timeout=60, preexec=None):
             fin.seek(0)
             stdin = fin
         start = time.monotonic()
-        proc = subprocess.Popen(argv, cwd=cwd, env=env, stdin=stdin, stdout=fout, stderr=ferr,
-                                start_new_session=True, preexec_fn=preexec)
+        proc = start(argv, cwd=cwd, env=env, stdin=stdin, stdout=fout, stderr=ferr,
+                     start_new_session=True, preexec_fn=preexec)
         timed_out = False
         try:
             proc.wait(timeout)
