@@ -55,7 +55,7 @@ def cut(data, limit=2000):
         text[-limit // 2:]
 
 
-def start(argv, **more):
+def popen(argv, **more):
     """As Popen. A program just written may be "busy": another thread's child, between its fork and its
     exec, still has it open for writing.
     """
@@ -81,7 +81,7 @@ def command(argv, cwd=None, env=None, stdin=b"", timeout=60, preexec=None):
             fin.seek(0)
             stdin = fin
         start = time.monotonic()
-        proc = start(argv, cwd=cwd, env=env, stdin=stdin, stdout=fout, stderr=ferr,
+        proc = popen(argv, cwd=cwd, env=env, stdin=stdin, stdout=fout, stderr=ferr,
                      start_new_session=True, preexec_fn=preexec)
         timed_out = False
         try:
