@@ -6,11 +6,12 @@
 #include "sys/sys.h"
 
 /* X(kind): the argument kinds of table.h, which explains them. */
+/* clang-format off */
 #define TK_ARG_KIND_LIST(X)                                                                        \
-	X(FD)                                                                                      \
-	X(DIRFD)                                                                                   \
-	X(PATH) X(STR) X(BUF_IN) X(BUF_OUT) X(IN) X(OUT) X(IOV) X(TIMESPEC) X(ADDR) X(INT) X(UINT) \
-		X(HEX) X(OFF) X(SIZE) X(OFLAGS) X(MODE) X(PROT) X(MAPFLAGS) X(SIG) X(CLOCK) X(PID)
+	X(FD) X(DIRFD) X(PATH) X(STR) X(BUF_IN) X(BUF_OUT) X(IN) X(OUT) X(IOV) X(TIMESPEC)         \
+	X(ADDR) X(INT) X(UINT) X(HEX) X(OFF) X(SIZE) X(OFLAGS) X(MODE) X(PROT) X(MAPFLAGS)         \
+	X(SIG) X(CLOCK) X(PID)
+/* clang-format on */
 
 enum tk_arg_kind {
 	TK_ARG_NONE, /* the call has no such argument */
