@@ -4,17 +4,20 @@
  *
  * sendfile goes through a buffer of ours, so that its output may be of any kind (and raises no
  * SIGPIPE in the VMM); its input is a regular file, which can be read again from where a partial
- * write ended. The calls about pipes are the host's own.
+ * write ended. The calls about pipes are the host's own, and so are only for files where the host's
+ * does what ours would do: nothing that checks what is written, or whose host descriptor is only
+ * a part of it, and nothing that is shared with others and so cannot be made not to wait.
  */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "fs/nosignal.h"
 #include "fs/regular.h"
+#include "fs/stream.h"
 #include "sys/fsargs.h"
+#include "sys/sock.h"
 
 #define MAX_RW_COUNT 0x7ffff000ull
 #define CHUNK	     TK_KIB(128)
@@ -107,11 +110,11 @@ static long send_file(struct tk_task *task, struct tk_file *in, struct tk_file *
 		done += n > 0 ? (u64)n : 0;
 	}
 	free(buf);
-	if (n == -EPIPE)
-		tk_raise(task, SIGPIPE);
+	if (n == -EPIPE && !(done && tk_sock_of(out)))
+		tk_raise_sigpipe(task, out);
 	if (n == -EAGAIN && out->pollable && !(out->flags & O_NONBLOCK)) {
 		task->wait.progress = done;
-		n = tk_block_fd(task, out->hostfd, POLLOUT, TK_FOREVER);
+		n = tk_file_wait(task, out, POLLOUT);
 		if (n == TK_BLOCKED)
 			return n;
 	}
@@ -197,28 +200,41 @@ static bool is_fifo(const struct tk_file *file)
 static long wait_for_side(struct tk_task *task, struct tk_file *in, struct tk_file *out,
 			  unsigned int flags)
 {
-	struct pollfd fds[2] = {{.fd = in->hostfd, .events = POLLIN},
-				{.fd = out->hostfd, .events = POLLOUT}};
-	bool in_waits = in->pollable && poll(fds, 1, 0) == 0;
-	const struct tk_file *side = in_waits ? in : out;
+	struct pollfd fd = {.fd = in->hostfd, .events = POLLIN};
+	bool in_waits = in->pollable && poll(&fd, 1, 0) == 0;
+	struct tk_file *side = in_waits ? in : out;
 
 	if (flags & SPLICE_F_NONBLOCK || side->flags & O_NONBLOCK || !side->pollable)
 		return -EAGAIN;
-	return tk_block_fds(task, in_waits ? fds : fds + 1, 1, TK_FOREVER);
+	return tk_file_wait(task, side, in_waits ? POLLIN : POLLOUT);
 }
 
 static long end_splice(struct tk_task *task, struct tk_file *in, struct tk_file *out,
 		       unsigned int flags, ssize_t n)
 {
 	if (n == -EPIPE)
-		tk_raise(task, SIGPIPE);
+		tk_raise_sigpipe(task, out);
 	return n == -EAGAIN ? wait_for_side(task, in, out, flags) : n;
 }
 
-static int check_splice(const struct tk_file *in, const struct tk_file *out, gva_t off_in,
-			gva_t off_out)
+/* May the host's splice(2) work on it? */
+static bool is_hosts(struct tk_file *file)
 {
-	if (in->hostfd < 0 || out->hostfd < 0)
+	const struct tk_sock *sock = tk_sock_of(file);
+	struct stat st;
+
+	if (sock)
+		return sock->family != AF_NETLINK;
+	if (file->hostfd < 0 || fstat(file->hostfd, &st))
+		return false;
+	if (tk_is_stream(file))
+		return S_ISFIFO(st.st_mode);
+	return S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode);
+}
+
+static int check_splice(struct tk_file *in, struct tk_file *out, gva_t off_in, gva_t off_out)
+{
+	if (!is_hosts(in) || !is_hosts(out))
 		return -EINVAL;
 	if ((is_fifo(in) && off_in) || (is_fifo(out) && off_out))
 		return -ESPIPE;

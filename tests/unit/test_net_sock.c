@@ -500,6 +500,20 @@ static void test_netlink_reads_only(void **state)
 	assert_int_equal(FAKE(&fake, bind, fd, at, sizeof(nl)), -EPERM);
 }
 
+static void test_netlink_is_not_written_behind_our_back(void **state)
+{
+	long netlink = FAKE(&fake, socket, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	struct nlmsghdr ask = {.nlmsg_len = sizeof(ask), .nlmsg_type = RTM_DELLINK};
+	gva_t at = fake_alloc(&fake, &ask, sizeof(ask)), fds = fake_alloc(&fake, NULL, 8);
+	int ends[2];
+
+	assert_int_equal(FAKE(&fake, pipe, fds), 0);
+	fake_get(&fake, fds, ends, sizeof(ends));
+	assert_int_equal(FAKE(&fake, write, ends[1], at, sizeof(ask)), sizeof(ask));
+	assert_int_equal(FAKE(&fake, splice, ends[0], 0, netlink, 0, sizeof(ask), 0), -EINVAL);
+	assert_int_equal(FAKE(&fake, write, netlink, at, sizeof(ask)), -EPERM);
+}
+
 static void test_netlink_needs_a_network(void **state)
 {
 	fake.policy.n_nets = 0;
@@ -526,6 +540,7 @@ int main(void)
 		T(test_peercred),
 		T(test_interfaces),
 		T(test_netlink_reads_only),
+		T(test_netlink_is_not_written_behind_our_back),
 		T(test_netlink_needs_a_network),
 	};
 
