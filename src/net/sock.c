@@ -124,11 +124,29 @@ static long sock_ioctl(struct tk_file *file, struct tk_mm *mm, unsigned int cmd,
 	return tk_sock_ioctl(tk_sock_of(file), mm, cmd, arg);
 }
 
+/*
+ * With SO_LINGER the host's close(2) waits for the peer, O_NONBLOCK or not, as long as the guest
+ * says. The data goes out all the same without; only the wait is left out.
+ */
+static void end_lingering(struct tk_sock *sock)
+{
+	struct linger linger = {0};
+	socklen_t len = sizeof(linger);
+
+	if (sock->family == AF_UNIX || !tk_sock_is_stream(sock) ||
+	    getsockopt(sock->file.hostfd, SOL_SOCKET, SO_LINGER, &linger, &len) ||
+	    !linger.l_onoff || !linger.l_linger)
+		return;
+	linger = (struct linger){0};
+	setsockopt(sock->file.hostfd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 /* Closing may drop messages with files in them: see which flights that ended. */
 static void sock_release(struct tk_file *file)
 {
 	struct tk_sock *sock = tk_sock_of(file);
 
+	end_lingering(sock);
 	close(file->hostfd);
 	file->hostfd = -1;
 	if (sock->bind_dir >= 0)

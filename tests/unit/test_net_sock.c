@@ -179,6 +179,26 @@ static void test_tcp_connection(void **state)
 	assert_int_equal(FAKE(&fake, shutdown, c, SHUT_WR), 0);
 }
 
+static void test_close_does_not_linger(void **state)
+{
+	long ls = new_sock(AF_INET, SOCK_STREAM), c = new_sock(AF_INET, SOCK_STREAM);
+	struct linger linger = {.l_onoff = 1, .l_linger = 5};
+	gva_t data = fake_alloc(&fake, NULL, 16384), value;
+	s64 start;
+
+	value = fake_alloc(&fake, &linger, sizeof(linger));
+	assert_int_equal(FAKE(&fake, bind, ls, in4("127.0.0.1", 0), 16), 0);
+	assert_int_equal(FAKE(&fake, listen, ls, 5), 0);
+	assert_int_equal(FAKE(&fake, connect, c, in4("127.0.0.1", port_of(ls)), 16), 0);
+	assert_int_equal(FAKE(&fake, setsockopt, c, SOL_SOCKET, SO_LINGER, value, sizeof(linger)),
+			 0);
+	while (FAKE(&fake, sendto, c, data, 16384, MSG_DONTWAIT, 0, 0) > 0)
+		;
+	start = tk_now_ns();
+	assert_int_equal(FAKE(&fake, close, c), 0);
+	assert_true(tk_now_ns() - start < 2 * TK_NSEC_PER_SEC);
+}
+
 static void test_refused_connection_blocking_and_not(void **state)
 {
 	long probe = new_sock(AF_INET, SOCK_STREAM), c;
@@ -527,6 +547,7 @@ int main(void)
 		T(test_kinds),
 		T(test_not_a_socket),
 		T(test_tcp_connection),
+		T(test_close_does_not_linger),
 		T(test_refused_connection_blocking_and_not),
 		T(test_policy_denies),
 		T(test_bad_addresses),
