@@ -50,7 +50,9 @@ struct tkvm_machine {
 	s64 slice_end;		/* of @last, when others are runnable too */
 	struct tk_task *last;	/* the task that ran last */
 	s64 last_poll;		/* when the blocked tasks' descriptors were last looked at */
-	bool look;		/* something may have become due: see housekeeping() */
+	s64 poll_ns;		/* when to do so again while a task runs */
+	bool look;		/* something may have become due: see tk_machine_look() */
+	bool kicked;		/* a kick is known to be pending */
 	struct pollfd *pollfds; /* of all blocked tasks, rebuilt for each wait */
 	size_t pollfds_cap;
 

@@ -87,7 +87,7 @@ static void answer(struct tkvm_machine *machine, struct tk_task *task, struct tk
 		tk_machine_fault(machine, task, exit);
 		break;
 	case TK_EXIT_INTERRUPTED:
-		machine->look = true;
+		machine->look = machine->kicked = true;
 		break;
 	case TK_EXIT_NO_MEMORY_BEHIND:
 		tk_machine_no_memory(machine, task, exit);
@@ -201,7 +201,8 @@ static int begin(struct tkvm_machine *machine, const struct tkvm_run_limits *lim
 		machine->wall_deadline = TK_FOREVER;
 	machine->armed = TK_FOREVER;
 	machine->slice_end = 0;
-	machine->look = true;
+	machine->look = machine->kicked = true;
+	machine->poll_ns = 0;
 	atomic_store(&machine->kick, kick);
 	return 0;
 }

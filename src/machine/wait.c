@@ -3,6 +3,10 @@
  * Time and the outside world. While the program runs, a kick ends KVM_RUN when the next thing is
  * due (timer, deadline of a blocked task, end of a time slice, time limit); while nobody can run,
  * one ppoll() waits for all of it. A kick may come early: whoever gets it looks at everything.
+ *
+ * The host does not say when a descriptor of a blocked task becomes ready while another task runs;
+ * that is asked from time to time, less often the longer the answer is "none": each time costs the
+ * running task an exit.
  */
 #include <errno.h>
 #include <poll.h>
@@ -14,8 +18,9 @@
 #include "task/wait.h"
 
 /* How stale the view of descriptors may be while something runs; the longest nap. */
-#define POLL_NS (1 * 1000 * 1000)
-#define NAP_NS	(10 * 1000 * 1000)
+#define POLL_MIN_NS (1 * 1000 * 1000)
+#define POLL_MAX_NS (4 * 1000 * 1000)
+#define NAP_NS	    (10 * 1000 * 1000)
 
 static void take_signals(struct tkvm_machine *machine)
 {
@@ -111,11 +116,15 @@ static void scatter(struct tkvm_machine *machine)
 
 static void poll_now(struct tkvm_machine *machine, s64 now)
 {
+	bool found;
 	size_t n;
 
 	machine->last_poll = now;
-	if (gather(machine, &n) && n && poll(machine->pollfds, n, 0) > 0)
+	found = gather(machine, &n) && n && poll(machine->pollfds, n, 0) > 0;
+	if (found)
 		scatter(machine);
+	machine->poll_ns = TK_MAX(found ? 0 : 2 * machine->poll_ns, (s64)POLL_MIN_NS);
+	machine->poll_ns = TK_MIN(machine->poll_ns, (s64)POLL_MAX_NS);
 }
 
 static bool any_waits_for_fds(const struct tk_proc *proc)
@@ -160,7 +169,7 @@ static void arm(struct tkvm_machine *machine, s64 now)
 	if (n > 1)
 		when = TK_MIN(when, machine->slice_end);
 	if (any_waits_for_fds(proc))
-		when = TK_MIN(when, now + POLL_NS);
+		when = TK_MIN(when, now + machine->poll_ns);
 	if (when >= machine->armed && machine->armed > now)
 		return;
 	if (when == TK_FOREVER && machine->armed == TK_FOREVER)
@@ -175,7 +184,9 @@ void tk_machine_look(struct tkvm_machine *machine)
 	s64 now;
 
 	machine->look = false;
-	tk_kick_drain();
+	if (machine->kicked)
+		tk_kick_drain();
+	machine->kicked = false;
 	now = tk_now_ns();
 	if (machine->armed <= now)
 		machine->armed = TK_FOREVER;
@@ -187,7 +198,7 @@ void tk_machine_look(struct tkvm_machine *machine)
 	tk_timers_run(proc);
 	proc->attention = false;
 	wake_expired(proc, now);
-	if (any_waits_for_fds(proc) && now - machine->last_poll >= POLL_NS)
+	if (any_waits_for_fds(proc) && now - machine->last_poll >= machine->poll_ns)
 		poll_now(machine, now);
 	if (now >= machine->slice_end) {
 		machine->slice_end = now + TK_SLICE_NS;
@@ -209,7 +220,7 @@ static void nap(struct tkvm_machine *machine, const struct timespec *timeout)
 
 	if (timeout && timeout->tv_sec == 0 && timeout->tv_nsec < NAP_NS)
 		ts = *timeout;
-	ppoll(&kick, 1, &ts, NULL);
+	machine->kicked |= ppoll(&kick, 1, &ts, NULL) > 0;
 	tk_list_for_each (task, &proc->tasks, link) {
 		if (task->state == TK_TASK_BLOCKED && task->wait.nfds)
 			task->state = TK_TASK_RUNNABLE;
@@ -234,8 +245,11 @@ void tk_machine_wait(struct tkvm_machine *machine)
 		return;
 	}
 	rc = ppoll(machine->pollfds, n + 1, timeout, NULL);
-	if (rc > 0)
+	machine->last_poll = tk_now_ns();
+	if (rc > 0) {
+		machine->kicked |= machine->pollfds[n].revents != 0;
 		scatter(machine);
-	else if (rc < 0 && errno != EINTR)
+	} else if (rc < 0 && errno != EINTR) {
 		nap(machine, timeout);
+	}
 }
