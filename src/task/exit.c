@@ -30,7 +30,7 @@ void tk_task_exit(struct tk_task *task, int status)
 	tk_robust_list_exit(task);
 	clear_child_tid(task);
 	tk_wait_end(task);
-	tk_sigqueue_flush(&task->sig.own);
+	tk_sigqueue_flush(task->proc, &task->sig.own);
 	task->exit_status = status;
 	task->state = TK_TASK_DEAD;
 	if (!alive(task->proc))

@@ -46,13 +46,15 @@ static void entry_drop(struct tk_sigqueue *queue, struct tk_sigentry *entry)
 		free(entry);
 }
 
-void tk_sigqueue_flush(struct tk_sigqueue *queue)
+void tk_sigqueue_flush(struct tk_proc *proc, struct tk_sigqueue *queue)
 {
 	struct tk_sigentry *entry, *tmp;
 
 	tk_list_for_each_safe (entry, tmp, &queue->list, link) {
 		if (entry->timer)
 			entry->timer->queued = false;
+		else
+			proc->sig.queued--;
 		entry_drop(queue, entry);
 	}
 	queue->pending = 0;

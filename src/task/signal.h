@@ -133,7 +133,8 @@ struct tk_siginfo tk_siginfo_kernel(int signo);
 
 void tk_proc_signals_init(struct tk_proc_signals *sig);
 void tk_task_signals_init(struct tk_task_signals *sig);
-void tk_sigqueue_flush(struct tk_sigqueue *queue);
+/* Forget all of @queue, one of @proc's. */
+void tk_sigqueue_flush(struct tk_proc *proc, struct tk_sigqueue *queue);
 
 /* "SIGSEGV", "SIGRTMIN+3"; for people. @buf of at least 16 bytes is used where needed. */
 const char *tk_signal_name(int signo, char *buf, size_t size);

@@ -34,9 +34,9 @@ void tk_proc_destroy(struct tk_proc *proc)
 	proc->current = NULL;
 	tk_list_for_each_safe (task, tmp, &proc->tasks, link)
 		tk_task_free(task);
+	tk_sigqueue_flush(proc, &proc->sig.shared);
 	tk_timers_clear(proc);
 	tk_net_destroy(&proc->net);
-	tk_sigqueue_flush(&proc->sig.shared);
 	tk_buf_free(&proc->argv);
 	tk_buf_free(&proc->envp);
 	tk_buf_free(&proc->auxv);
@@ -87,7 +87,7 @@ void tk_task_free(struct tk_task *task)
 
 	tk_assert(proc->current != task);
 	tk_wait_end(task);
-	tk_sigqueue_flush(&task->sig.own);
+	tk_sigqueue_flush(proc, &task->sig.own);
 	tk_list_del(&task->link);
 	proc->n_tasks--;
 	proc->dead_cpu_ns += task->cpu_ns;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sending, blocking, queueing, ignoring and waiting for signals. */
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -183,6 +184,34 @@ static void errors(void)
 	CHECK_ERR(syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, BAD_POINTER), EFAULT);
 }
 
+static void *die_with_signals(void *unused)
+{
+	union sigval value = {0};
+
+	all_blocked();
+	for (int i = 0; i < 6; i++)
+		CHECK(pthread_sigqueue(pthread_self(), 60, value) == 0);
+	return NULL;
+}
+
+/* What was queued for a thread that ended counts no more. */
+static void dead_threads(void)
+{
+	struct rlimit few = {12, 12}, was;
+	sigset_t old = all_blocked();
+	pthread_t thread;
+
+	CHECK(getrlimit(RLIMIT_SIGPENDING, &was) == 0);
+	few.rlim_max = was.rlim_max;
+	CHECK(setrlimit(RLIMIT_SIGPENDING, &few) == 0);
+	for (int i = 0; i < 5; i++) {
+		CHECK(pthread_create(&thread, NULL, die_with_signals, NULL) == 0);
+		CHECK(pthread_join(thread, NULL) == 0);
+	}
+	CHECK(setrlimit(RLIMIT_SIGPENDING, &was) == 0);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
 static void limit(void)
 {
 	struct rlimit few = {8, 8}, was;
@@ -213,6 +242,7 @@ int main(void)
 	nesting();
 	errors();
 	on_all(0);
+	dead_threads();
 	limit();
 	puts("signals queue");
 	return check_done();
