@@ -133,6 +133,7 @@ struct tk_proc {
 	struct tk_itimer {
 		s64 expiry, interval; /* on the timer's own clock; expiry 0: disarmed */
 	} itimers[3];
+	s64 timers_pause; /* CLOCK_MONOTONIC: timers expire again from then on */
 	int next_timer_id;
 	unsigned int n_timers;
 	bool attention;		 /* the run loop must look at deadlines and at who can run anew */

@@ -59,7 +59,7 @@ bool tk_clock_known(clockid_t clock);
 /* No timer expires before this moment (CLOCK_MONOTONIC), TK_FOREVER if none is armed. */
 s64 tk_timers_deadline(struct tk_proc *proc);
 
-/* Send the signals of all timers that have expired. */
+/* Send the signals of all timers that have expired, unless some did only just now. */
 void tk_timers_run(struct tk_proc *proc);
 
 #endif

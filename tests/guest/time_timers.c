@@ -185,6 +185,32 @@ static void interval_timers(void)
 	CHECK(last.si_signo == SIGVTALRM);
 }
 
+/* However often a timer expires, the program gets on with its work. */
+static void storms(void)
+{
+	struct itimerval often = {{0, 1}, {0, 1}}, less = {{0, 100}, {0, 100}}, off = {0};
+	volatile int work;
+	sigset_t alarm;
+
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	sigprocmask(SIG_BLOCK, &alarm, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (work = 0; work < 20000000; work++)
+		;
+	signal(SIGALRM, SIG_IGN);
+	sigprocmask(SIG_UNBLOCK, &alarm, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (work = 0; work < 20000000; work++)
+		;
+	setitimer(ITIMER_REAL, &less, NULL);
+	setitimer(ITIMER_PROF, &often, NULL);
+	for (work = 0; work < 20000000; work++)
+		;
+	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
+	CHECK(setitimer(ITIMER_PROF, &off, NULL) == 0);
+}
+
 int main(void)
 {
 	struct sigaction sa = {.sa_sigaction = on_timer, .sa_flags = SA_SIGINFO};
@@ -202,6 +228,7 @@ int main(void)
 	silent();
 	errors();
 	interval_timers();
+	storms();
 	puts("time passes");
 	return check_done();
 }
