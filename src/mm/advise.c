@@ -117,7 +117,7 @@ static int populate(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva
 
 static int populate_read(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end)
 {
-	return populate(mm, vma, start, end, TK_PROT_ANY, MADV_POPULATE_READ);
+	return populate(mm, vma, start, end, PROT_READ, MADV_POPULATE_READ);
 }
 
 static int populate_write(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end)
@@ -140,7 +140,7 @@ static advise_fn *find_advice(int advice)
 	return NULL;
 }
 
-/* Advise what is mapped; a hole makes it -ENOMEM, but only in the end. */
+/* Advise what is mapped; a hole makes it -ENOMEM, but only in the end, unless pages are wanted. */
 static long advise_range(struct tk_mm *mm, gva_t start, gva_t end, advise_fn *fn)
 {
 	const struct tk_vma *vma = tk_vma_first(mm, start, end);
@@ -150,6 +150,8 @@ static long advise_range(struct tk_mm *mm, gva_t start, gva_t end, advise_fn *fn
 
 	for (; vma && vma->start < end; vma = vma->next, start = stop) {
 		hole |= vma->start > start;
+		if (hole && (fn == populate_read || fn == populate_write))
+			break;
 		start = TK_MAX(start, vma->start);
 		stop = TK_MIN(end, vma->end);
 		rc = fn(mm, vma, start, stop);

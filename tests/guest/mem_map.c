@@ -135,6 +135,11 @@ static void advice_and_residence(void)
 	CHECK_ERR(mprotect(p, 4 * PAGE, PROT_READ), ENOMEM);
 	CHECK_ERR(msync(p, 4 * PAGE, MS_ASYNC), ENOMEM);
 	CHECK_ERR(madvise(p, 4 * PAGE, MADV_DONTNEED), ENOMEM);
+	/* pages are wanted in order: the hole comes before what cannot be written */
+	CHECK(!mprotect(p + 2 * PAGE, PAGE, PROT_WRITE));
+	CHECK_ERR(madvise(p, 4 * PAGE, MADV_POPULATE_READ), ENOMEM);
+	CHECK_ERR(madvise(p + 2 * PAGE, PAGE, MADV_POPULATE_READ), EINVAL);
+	CHECK(!madvise(p + 2 * PAGE, PAGE, MADV_POPULATE_WRITE));
 }
 
 int main(void)
