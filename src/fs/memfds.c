@@ -2,7 +2,7 @@
 /*
  * The sizes of all memfds that the guest ever made and may still hold. A memfd lives on in
  * mappings and second descriptions after it was closed, so nobody says when it is gone: when the
- * sum reaches the limit (or the list has doubled), descriptors and mappings are searched for
+ * sum reaches the limit (or the list has doubled), everything that can hold one is searched for
  * what is still there, and the rest is forgotten. Holes count: they can be filled by stores that
  * no system call sees.
  */
@@ -76,33 +76,32 @@ static int mark_mapping(void *arg, const struct tk_vma_info *vma)
 	return 0;
 }
 
-static void mark_descriptors(struct tk_fdtable *table)
+static void mark_file(void *arg, const struct tk_file *file)
 {
 	struct memfd *memfd;
 	struct stat st;
 
-	for (unsigned int fd = 0; fd < table->size; fd++) {
-		const struct tk_file *file = table->fds[fd].file;
-
-		if (!file || file->hostfd < 0 || fstat(file->hostfd, &st))
-			continue;
-		memfd = find(table->memfds, st.st_dev, st.st_ino);
-		if (!memfd)
-			continue;
-		memfd->alive = true;
-		memfd->size = bytes_held(&st);
-	}
+	if (!file || file->hostfd < 0 || fstat(file->hostfd, &st))
+		return;
+	memfd = find(arg, st.st_dev, st.st_ino);
+	if (!memfd)
+		return;
+	memfd->alive = true;
+	memfd->size = bytes_held(&st);
 }
 
-static void review(struct tk_fdtable *table, struct tk_mm *mm)
+static void review(const struct tk_holders *holders)
 {
+	struct tk_fdtable *table = holders->table;
 	struct tk_memfds *memfds = table->memfds;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < memfds->n; i++)
 		memfds->list[i].alive = false;
-	mark_descriptors(table);
-	tk_mm_for_each(mm, mark_mapping, memfds);
+	for (unsigned int fd = 0; fd < table->size; fd++)
+		mark_file(memfds, table->fds[fd].file);
+	holders->each_other(holders->ctx, mark_file, memfds);
+	tk_mm_for_each(holders->mm, mark_mapping, memfds);
 	for (size_t i = 0; i < memfds->n; i++)
 		if (memfds->list[i].alive)
 			memfds->list[kept++] = memfds->list[i];
@@ -120,9 +119,9 @@ static bool fits(const struct tk_memfds *memfds, u64 more, u64 limit)
 	return !limit || sum <= limit;
 }
 
-int tk_memfds_grow(struct tk_fdtable *table, struct tk_mm *mm, const struct stat *st, u64 size,
-		   u64 limit)
+int tk_memfds_grow(const struct tk_holders *holders, const struct stat *st, u64 size, u64 limit)
 {
+	struct tk_fdtable *table = holders->table;
 	struct memfd *memfd = find(table->memfds, st->st_dev, st->st_ino);
 	u64 more;
 
@@ -133,7 +132,7 @@ int tk_memfds_grow(struct tk_fdtable *table, struct tk_mm *mm, const struct stat
 		return 0;
 	more = size - memfd->size;
 	if (table->memfds->n >= table->memfds->review_at || !fits(table->memfds, more, limit))
-		review(table, mm);
+		review(holders);
 	if (!fits(table->memfds, more, limit))
 		return -ENOSPC;
 	memfd = find(table->memfds, st->st_dev, st->st_ino);

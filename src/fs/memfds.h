@@ -9,6 +9,16 @@
 
 struct tk_mm;
 
+/* Where the guest's open files and their contents can be. */
+struct tk_holders {
+	struct tk_fdtable *table;
+	struct tk_mm *mm;
+	/* Calls @mark for each file that is held elsewhere: on its way through a socket. */
+	void (*each_other)(void *ctx, void (*mark)(void *arg, const struct tk_file *file),
+			   void *arg);
+	void *ctx;
+};
+
 /* A memfd was made. 0 or -ENOMEM. */
 int tk_memfds_add(struct tk_fdtable *table, int hostfd) TK_MUST_CHECK;
 
@@ -16,7 +26,7 @@ int tk_memfds_add(struct tk_fdtable *table, int hostfd) TK_MUST_CHECK;
  * The file described by @st is to have @size bytes: may it, if all memfds together may have
  * @limit (0: any number)? 0 or -ENOSPC. Files that are no memfd of ours always may.
  */
-int tk_memfds_grow(struct tk_fdtable *table, struct tk_mm *mm, const struct stat *st, u64 size,
+int tk_memfds_grow(const struct tk_holders *holders, const struct stat *st, u64 size,
 		   u64 limit) TK_MUST_CHECK;
 
 void tk_memfds_destroy(struct tk_fdtable *table);

@@ -127,3 +127,13 @@ struct tk_file *const *tk_rights_find(struct tk_net *net, int token, unsigned in
 	}
 	return NULL;
 }
+
+void tk_rights_each(void *net, void (*fn)(void *arg, const struct tk_file *file), void *arg)
+{
+	struct flight *flight;
+
+	tk_rights_sweep(net);
+	tk_list_for_each (flight, &((struct tk_net *)net)->flights, link)
+		for (unsigned int i = 0; i < flight->n; i++)
+			fn(arg, flight->files[i]);
+}

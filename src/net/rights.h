@@ -29,6 +29,9 @@ int tk_rights_send(struct tk_net *net, struct tk_file *const *files, unsigned in
 /* The files behind a token that was received: borrowed, count in *@n; 0 if it is no token. */
 struct tk_file *const *tk_rights_find(struct tk_net *net, int token, unsigned int *n);
 
+/* Call @fn for every file that is on its way. @net: a struct tk_net. */
+void tk_rights_each(void *net, void (*fn)(void *arg, const struct tk_file *file), void *arg);
+
 /* End the flights whose messages are gone. */
 void tk_rights_sweep(struct tk_net *net);
 void tk_rights_drop_all(struct tk_net *net);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fs/memfds.h"
+#include "net/rights.h"
 #include "sys/fsargs.h"
 
 int tk_arg_path(struct tk_task *task, gva_t addr, char path[PATH_MAX])
@@ -87,8 +88,14 @@ static u64 fsize_limit(const struct tk_task *task)
 static int check_memfd(struct tk_task *task, const struct stat *st, u64 size)
 {
 	struct tk_proc *proc = task->proc;
+	const struct tk_holders holders = {
+		.table = &proc->files,
+		.mm = proc->mm,
+		.each_other = tk_rights_each,
+		.ctx = &proc->net,
+	};
 
-	return tk_memfds_grow(&proc->files, proc->mm, st, size, proc->total_memory);
+	return tk_memfds_grow(&holders, st, size, proc->total_memory);
 }
 
 int tk_size_clip(struct tk_task *task, const struct tk_file *file, s64 pos, size_t *len)

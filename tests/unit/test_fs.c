@@ -396,6 +396,43 @@ static void test_memfds_share_the_memory_limit(void **state)
 	assert_int_equal(FAKE(&fake, ftruncate, c, TK_MIB(3)), -ENOSPC);
 }
 
+/* Send @fd to ourselves through a socket that nobody else can read, and close it. */
+static void send_away(int sock, long fd)
+{
+	struct cmsghdr head = {.cmsg_len = CMSG_LEN(sizeof(int)),
+			       .cmsg_level = SOL_SOCKET,
+			       .cmsg_type = SCM_RIGHTS};
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	gva_t byte = fake_alloc(&fake, NULL, 1);
+	struct iovec iov = {(void *)byte, 1};
+	struct msghdr msg = {.msg_iovlen = 1, .msg_controllen = sizeof(control)};
+
+	memcpy(control, &head, sizeof(head));
+	memcpy(control + CMSG_LEN(0), &(int){(int)fd}, sizeof(int));
+	msg.msg_control = (void *)fake_alloc(&fake, control, sizeof(control));
+	msg.msg_iov = (void *)fake_alloc(&fake, &iov, sizeof(iov));
+	assert_int_equal(FAKE(&fake, sendmsg, sock, fake_alloc(&fake, &msg, sizeof(msg)), 0), 1);
+	assert_int_equal(FAKE(&fake, close, fd), 0);
+}
+
+static void test_memfds_on_their_way_count(void **state)
+{
+	gva_t out = fake_alloc(&fake, NULL, 8);
+	long a = new_memfd(), b = new_memfd();
+	int pair[2];
+
+	fake.proc.total_memory = TK_MIB(10);
+	assert_int_equal(FAKE(&fake, socketpair, AF_UNIX, SOCK_STREAM, 0, out), 0);
+	fake_get(&fake, out, pair, sizeof(pair));
+	assert_int_equal(FAKE(&fake, ftruncate, a, TK_MIB(6)), 0);
+	send_away(pair[0], a);
+	assert_int_equal(FAKE(&fake, ftruncate, b, TK_MIB(5)), -ENOSPC);
+	assert_int_equal(FAKE(&fake, ftruncate, b, TK_MIB(4)), 0);
+	/* Nobody can receive it any more. */
+	assert_int_equal(FAKE(&fake, close, pair[1]) | FAKE(&fake, close, pair[0]), 0);
+	assert_int_equal(FAKE(&fake, ftruncate, b, TK_MIB(10)), 0);
+}
+
 static void test_mount_points_cannot_be_removed(void **state)
 {
 	struct tk_policy *policy = &fake.policy;
@@ -475,6 +512,7 @@ int main(void)
 		T(test_devices_open_to_all_are_not_for_all_to_change),
 		T(test_copies_respect_a_shared_offset),
 		T(test_memfds_share_the_memory_limit),
+		T(test_memfds_on_their_way_count),
 		T(test_mount_points_cannot_be_removed),
 		T(test_no_descriptor_is_lost),
 	};
