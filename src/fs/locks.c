@@ -31,15 +31,19 @@ static struct tk_lock_carrier **find(struct tk_fdtable *table, const struct stat
 	return at;
 }
 
-/* Read-write if at all possible: the same carrier has to take both kinds of locks. */
+/*
+ * Read-write if the guest may write the file, since the same carrier has to take both kinds of
+ * locks; but only then: nobody can execute a file that is open for writing (ETXTBSY).
+ */
 static int open_carrier(const struct tk_file *file)
 {
 	const int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	char link[TK_FD_LINK_SIZE];
-	int fd;
+	int fd = -1;
 
 	tk_fd_link(link, file->hostfd);
-	fd = open(link, O_RDWR | flags);
+	if (file->writable)
+		fd = open(link, O_RDWR | flags);
 	if (fd < 0)
 		fd = open(link, (file->flags & O_ACCMODE) | flags);
 	return fd < 0 ? -errno : fd;

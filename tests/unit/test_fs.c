@@ -396,6 +396,24 @@ static void test_memfds_share_the_memory_limit(void **state)
 	assert_int_equal(FAKE(&fake, ftruncate, c, TK_MIB(3)), -ENOSPC);
 }
 
+/* A read lease says whether anybody has a file open for writing. */
+static void test_locks_open_nothing_for_writing(void **state)
+{
+	struct flock lock = {.l_type = F_RDLCK}, probe = {.l_type = F_WRLCK};
+	long fd = open_file("ro/file", O_RDONLY);
+	int lease = open(host("ro/file"), O_RDONLY);
+
+	if (fcntl(lease, F_SETLEASE, F_RDLCK))
+		skip();
+	assert_int_equal(fcntl(lease, F_SETLEASE, F_UNLCK), 0);
+	assert_int_equal(FAKE(&fake, fcntl, fd, F_SETLK, fake_alloc(&fake, &lock, sizeof(lock))),
+			 0);
+	assert_int_equal(fcntl(lease, F_OFD_GETLK, &probe), 0);
+	assert_int_equal(probe.l_type, F_RDLCK);
+	assert_int_equal(fcntl(lease, F_SETLEASE, F_RDLCK), 0);
+	close(lease);
+}
+
 /* Send @fd to ourselves through a socket that nobody else can read, and close it. */
 static void send_away(int sock, long fd)
 {
@@ -512,6 +530,7 @@ int main(void)
 		T(test_devices_open_to_all_are_not_for_all_to_change),
 		T(test_copies_respect_a_shared_offset),
 		T(test_memfds_share_the_memory_limit),
+		T(test_locks_open_nothing_for_writing),
 		T(test_memfds_on_their_way_count),
 		T(test_mount_points_cannot_be_removed),
 		T(test_no_descriptor_is_lost),
