@@ -293,3 +293,40 @@ bool tk_policy_may_pass(const struct tk_policy *policy, const char *path)
 {
 	return tk_policy_rights(policy, path) || tk_policy_rights_below(policy, path);
 }
+
+/* @path on the host: false if it is too long to have been named. */
+static bool host_path(const struct tk_policy *policy, const char *path, char host[PATH_MAX])
+{
+	int volume = tk_policy_find_volume(policy, path), n;
+
+	if (volume < 0) {
+		n = snprintf(host, PATH_MAX, "%s", path);
+	} else {
+		const struct tk_volume *v = &policy->volumes[volume];
+
+		n = snprintf(host, PATH_MAX, "%s%s", strcmp(v->host, "/") ? v->host : "",
+			     path + (strcmp(v->guest, "/") ? strlen(v->guest) : 0));
+	}
+	return n < PATH_MAX;
+}
+
+static enum tk_named named(const char *name, const char *host)
+{
+	if (!tk_path_under(name, host))
+		return TK_NAMED_NOT;
+	return strcmp(name, host) ? TK_NAMED_BELOW : TK_NAMED_HERE;
+}
+
+enum tk_named tk_policy_named(const struct tk_policy *policy, const char *path)
+{
+	enum tk_named most = TK_NAMED_NOT;
+	char host[PATH_MAX];
+
+	if (!host_path(policy, path, host))
+		return most;
+	for (size_t i = 0; i < policy->n_paths; i++)
+		most = TK_MAX(most, named(policy->paths[i].path, host));
+	for (size_t i = 0; i < policy->n_volumes; i++)
+		most = TK_MAX(most, named(policy->volumes[i].host, host));
+	return most;
+}

@@ -25,18 +25,18 @@ struct tk_policy {
 	struct tk_path_grant {
 		char *path;
 		unsigned int may;
-	} *paths;
+	} * paths;
 	size_t n_paths;
 	struct tk_volume *volumes;
 	size_t n_volumes;
 	struct tk_net_grant {
 		unsigned int use;
-		int family;	    /* AF_UNSPEC: any */
-		u8 addr[16];	    /* network order; @any_addr: ignored */
+		int family;  /* AF_UNSPEC: any */
+		u8 addr[16]; /* network order; @any_addr: ignored */
 		bool any_addr;
-		u8 prefix;	    /* significant bits of @addr */
+		u8 prefix;	      /* significant bits of @addr */
 		u16 port_lo, port_hi; /* host order, inclusive */
-	} *nets;
+	} * nets;
 	size_t n_nets;
 };
 
@@ -70,6 +70,14 @@ bool tk_policy_may(const struct tk_policy *policy, const char *path, unsigned in
 
 /* True if @path leads to something granted: it may be passed through and listed by stat. */
 bool tk_policy_may_pass(const struct tk_policy *policy, const char *path);
+
+/*
+ * Is canonical guest path @path, by its place on the host, where a grant or a volume's host
+ * directory was named, or on the way to one? Names are looked up at every start, links followed:
+ * whoever could put a link there would choose what the next start grants.
+ */
+enum tk_named { TK_NAMED_NOT, TK_NAMED_HERE, TK_NAMED_BELOW };
+enum tk_named tk_policy_named(const struct tk_policy *policy, const char *path);
 
 /* For AF_INET and AF_INET6 addresses (v4-mapped ones count as v4); others: false. */
 bool tk_policy_may_net(const struct tk_policy *policy, enum tk_net_use use,

@@ -5,7 +5,8 @@
  * trailing slash is handed on: the host knows best what it means to each call.
  *
  * Giving a file a second or a new name must not widen what may be done with it: between places
- * of different rights the answer is EXDEV, as between file systems.
+ * of different rights the answer is EXDEV, as between file systems. Nor may a link come to be
+ * where a grant was named: at the next start it would be followed.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,6 +51,19 @@ static bool exists(const struct tk_path *path)
 	if (path->dirfd < 0)
 		return path->synth.kind != TK_SYNTH_NONE && path->synth.kind != TK_SYNTH_ABSENT;
 	return !fstatat(path->dirfd, path->name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
+}
+
+/* May @to become the name of something of @mode? See tk_policy_named(). */
+static int check_kind(const struct tk_ns *ns, const struct tk_path *to, mode_t mode)
+{
+	enum tk_named named = S_ISLNK(mode) || S_ISDIR(mode)
+				      ? tk_policy_named(ns->policy, to->guest)
+				      : TK_NAMED_NOT;
+
+	/* In a directory that comes as a whole there may be links. */
+	if (named == TK_NAMED_NOT || (named == TK_NAMED_HERE && S_ISDIR(mode)))
+		return 0;
+	return -EACCES;
 }
 
 /* Resolve a name that is to come into being. That it exists is told before that one may not. */
@@ -173,7 +187,9 @@ static long make_symlink(struct tk_task *task, gva_t text_addr, u64 dirfd, gva_t
 		rc = resolve_new(task, dirfd, addr, &name);
 	if (rc)
 		return rc;
-	rc = tk_host_result(symlinkat(text, name.path.dirfd, name.text));
+	rc = check_kind(&task->proc->ns, &name.path, S_IFLNK);
+	if (!rc)
+		rc = tk_host_result(symlinkat(text, name.path.dirfd, name.text));
 	tk_path_done(&name.path);
 	return rc;
 }
@@ -196,16 +212,18 @@ static bool widens(const struct tk_ns *ns, const struct tk_path *from, const str
 	return at & ~from->may;
 }
 
-static int link_object(const struct tk_path *old, const struct name *new)
+static int link_object(const struct tk_ns *ns, const struct tk_path *old, const struct name *new)
 {
 	char link[TK_FD_LINK_SIZE];
 	int fd = tk_path_pin(old), rc;
+	struct stat st;
 
 	if (fd < 0)
 		return fd == -EOPNOTSUPP ? -EXDEV : fd;
-	rc = linkat(AT_FDCWD, tk_fd_link(link, fd), new->path.dirfd, new->text, AT_SYMLINK_FOLLOW)
-		     ? -errno
-		     : 0;
+	rc = fstat(fd, &st) ? -errno : check_kind(ns, &new->path, st.st_mode);
+	if (!rc &&
+	    linkat(AT_FDCWD, tk_fd_link(link, fd), new->path.dirfd, new->text, AT_SYMLINK_FOLLOW))
+		rc = -errno;
 	close(fd);
 	return rc;
 }
@@ -230,7 +248,7 @@ static long make_link(struct tk_task *task, u64 old_dirfd, gva_t old_addr, u64 n
 		if (old.synth.kind != TK_SYNTH_NONE || widens(&task->proc->ns, &old, &new.path))
 			rc = -EXDEV;
 		else
-			rc = link_object(&old, &new);
+			rc = link_object(&task->proc->ns, &old, &new);
 		tk_path_done(&new.path);
 	}
 	tk_path_done(&old);
@@ -299,6 +317,15 @@ long tk_sys_unlinkat(struct tk_task *task, const u64 a[6])
 	return remove_name(task, a[0], a[1], (int)a[2] & AT_REMOVEDIR);
 }
 
+static int check_moved(const struct tk_ns *ns, const struct tk_path *from, const struct tk_path *to)
+{
+	struct stat st;
+
+	if (fstatat(from->dirfd, from->name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -errno;
+	return check_kind(ns, to, st.st_mode);
+}
+
 static int check_rename(const struct tk_ns *ns, const struct name *from, const struct name *to,
 			unsigned int flags)
 {
@@ -327,7 +354,10 @@ static int check_rename(const struct tk_ns *ns, const struct name *from, const s
 	if (widens(ns, &from->path, &to->path) ||
 	    (flags & RENAME_EXCHANGE && widens(ns, &to->path, &from->path)))
 		return -EXDEV;
-	return 0;
+	rc = check_moved(ns, &from->path, &to->path);
+	if (!rc && flags & RENAME_EXCHANGE)
+		rc = check_moved(ns, &to->path, &from->path);
+	return rc;
 }
 
 static long do_rename(struct tk_task *task, const u64 a[4], unsigned int flags)

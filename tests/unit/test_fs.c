@@ -396,6 +396,34 @@ static void test_memfds_share_the_memory_limit(void **state)
 	assert_int_equal(FAKE(&fake, ftruncate, c, TK_MIB(3)), -ENOSPC);
 }
 
+/* The next start would follow them, and grant what they lead to. */
+static void test_no_links_where_grants_are_named(void **state)
+{
+	gva_t pub = at("rw/pub"), link_here = at("rw/link"), dir = at("rw/dir"), up = at("rw/up"),
+	      etc = fake_str(&fake, "/etc");
+
+	grant("rw/pub", TK_MAY_READ);
+	grant("rw/up/pub", TK_MAY_READ);
+	assert_int_equal(FAKE(&fake, symlink, etc, pub), -EACCES);
+	assert_int_equal(FAKE(&fake, symlink, etc, up), -EACCES);
+	assert_int_equal(FAKE(&fake, symlink, etc, link_here), 0);
+	assert_int_equal(FAKE(&fake, mkdir, dir, 0755), 0);
+	assert_int_equal(FAKE(&fake, link, link_here, pub), -EACCES);
+	assert_int_equal(FAKE(&fake, rename, link_here, pub), -EACCES);
+	assert_int_equal(FAKE(&fake, rename, link_here, up), -EACCES);
+	assert_int_equal(FAKE(&fake, rename, dir, up), -EACCES);
+	assert_int_equal(FAKE(&fake, symlink, etc, at("rw/dir/pub")), 0);
+	assert_int_equal(FAKE(&fake, rename, dir, pub), 0);
+	assert_int_equal(FAKE(&fake, renameat2, CWD, link_here, CWD, pub, RENAME_EXCHANGE),
+			 -EACCES);
+	assert_int_equal(FAKE(&fake, renameat2, CWD, pub, CWD, link_here, RENAME_EXCHANGE),
+			 -EACCES);
+	assert_int_equal(FAKE(&fake, rename, pub, dir), 0);
+	/* Files may still be replaced, and directories made. */
+	assert_int_equal(FAKE(&fake, rename, at("rw/file"), pub), 0);
+	assert_int_equal(FAKE(&fake, mkdir, up, 0755), 0);
+}
+
 /* A read lease says whether anybody has a file open for writing. */
 static void test_locks_open_nothing_for_writing(void **state)
 {
@@ -530,6 +558,7 @@ int main(void)
 		T(test_devices_open_to_all_are_not_for_all_to_change),
 		T(test_copies_respect_a_shared_offset),
 		T(test_memfds_share_the_memory_limit),
+		T(test_no_links_where_grants_are_named),
 		T(test_locks_open_nothing_for_writing),
 		T(test_memfds_on_their_way_count),
 		T(test_mount_points_cannot_be_removed),

@@ -162,6 +162,26 @@ static void bad_volume(struct tk_policy *policy, const char *spec, int code, con
 		fail_msg("'%s' does not name '%s' and '%s'", err.message, spec, says);
 }
 
+static void test_places_that_grants_name(void **state)
+{
+	struct tk_policy *policy = *state;
+
+	allow(policy, "/srv", RW);
+	allow(policy, "/srv/a/b", TK_MAY_READ);
+	assert_int_equal(tk_policy_named(policy, "/"), TK_NAMED_BELOW);
+	assert_int_equal(tk_policy_named(policy, "/srv/a"), TK_NAMED_BELOW);
+	assert_int_equal(tk_policy_named(policy, "/srv/a/b"), TK_NAMED_HERE);
+	assert_int_equal(tk_policy_named(policy, "/srv/a/b/c"), TK_NAMED_NOT);
+	assert_int_equal(tk_policy_named(policy, "/srv/a/bb"), TK_NAMED_NOT);
+	/* A volume is where it is on the host. */
+	assert_int_equal(tk_policy_add_volume(policy, "/tmp:/srv/v:rw", NULL), 0);
+	allow(policy, "/tmp/x/y", TK_MAY_READ);
+	assert_int_equal(tk_policy_named(policy, "/tmp"), TK_NAMED_BELOW);
+	assert_int_equal(tk_policy_named(policy, "/srv/v/x"), TK_NAMED_BELOW);
+	assert_int_equal(tk_policy_named(policy, "/srv/v/x/y"), TK_NAMED_HERE);
+	assert_int_equal(tk_policy_named(policy, "/srv/v/a/b"), TK_NAMED_NOT);
+}
+
 static void test_bad_volumes_say_why(void **state)
 {
 	struct tk_policy *policy = *state;
@@ -285,6 +305,7 @@ int main(void)
 		T(test_paths_are_made_canonical),
 		T(test_bad_paths),
 		T(test_volume_has_its_own_mode),
+		T(test_places_that_grants_name),
 		T(test_bad_volumes_say_why),
 		T(test_net_rules),
 		T(test_net_everything),
