@@ -238,10 +238,12 @@ static int load_xstate(struct tk_task *task, gva_t addr)
 
 	tk_xstate_init(area, sizeof(area));
 	if (addr) {
-		if ((addr & 63) || tk_copy_in(task->proc->mm, area, addr, TK_FXSAVE_SIZE))
+		if (tk_copy_in(task->proc->mm, area, addr, TK_FXSAVE_SIZE))
 			return -EFAULT;
 		read_sw(task, addr, area, &sw);
-		if (tk_copy_in(task->proc->mm, area, addr, sw.xstate_size))
+		/* the kernel loads it in place, with FXRSTOR or XRSTOR */
+		if (addr % (sw.xstate_size == TK_FXSAVE_SIZE ? 16 : 64) ||
+		    tk_copy_in(task->proc->mm, area, addr, sw.xstate_size))
 			return -EFAULT;
 		memset(area + TK_XSTATE_SW, 0, sizeof(sw));
 		if (sw.xstate_size == TK_FXSAVE_SIZE)

@@ -120,6 +120,26 @@ static void fp_unaligned(ucontext_t *uc)
 	uc->uc_mcontext.fpregs = (void *)((char *)uc->uc_mcontext.fpregs + 1);
 }
 
+/* A legacy image wants 16 bytes of alignment, a whole one 64. */
+static void fp_elsewhere(ucontext_t *uc, int magic)
+{
+	static unsigned char image[16384] __attribute__((aligned(64)));
+
+	memcpy(image + 16, uc->uc_mcontext.fpregs, *fp(uc, 480) + 4);
+	uc->uc_mcontext.fpregs = (void *)(image + 16);
+	*fp(uc, 464) = (unsigned int)magic;
+}
+
+static void fp_legacy_by_16(ucontext_t *uc)
+{
+	fp_elsewhere(uc, 0);
+}
+
+static void fp_whole_by_16(ucontext_t *uc)
+{
+	fp_elsewhere(uc, 0x46505853);
+}
+
 static void fp_unmapped(ucontext_t *uc)
 {
 	uc->uc_mcontext.fpregs = (void *)0x1000;
@@ -199,6 +219,8 @@ int main(void)
 	TRY(features_none);
 	TRY(fp_null);
 	TRY(fp_unaligned);
+	TRY(fp_legacy_by_16);
+	TRY(fp_whole_by_16);
 	TRY(fp_unmapped);
 	TRY(fp_in_kernel);
 	TRY(stack_nonsense);
