@@ -187,7 +187,7 @@ int tk_policy_allow_net(struct tk_policy *policy, const char *spec, unsigned int
 {
 	struct tk_net_grant grant = {.use = use, .family = AF_UNSPEC, .any_addr = true};
 	struct parts parts = {0};
-	char text[SPEC_MAX];
+	char text[SPEC_MAX] = "";
 
 	if (spec) {
 		if (!*spec || strlen(spec) >= sizeof(text))
