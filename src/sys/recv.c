@@ -190,7 +190,7 @@ long tk_recv_one(struct tk_task *task, struct tk_sock *sock, const struct tk_ums
 long tk_sys_recvfrom(struct tk_task *task, const u64 a[6])
 {
 	struct tk_umsg msg = tk_umsg_buffer(a[1], a[2]);
-	struct tk_umsg_out out = {0};
+	struct tk_umsg_out out;
 	struct tk_sock *sock;
 	long rc = tk_arg_sock(task, a[0], &sock), fault;
 
