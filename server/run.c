@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -84,6 +85,21 @@ static int create(struct run *run)
 	if (strstr(err.message, "/dev/kvm"))
 		ks_message("`kvmserver doctor` tells more about this host");
 	return KS_EXIT_FAILED;
+}
+
+/*
+ * Mappings, and descriptors that are watched or on their way, take descriptors of ours besides
+ * those of the program's table. The program keeps the limit that it would have had: the machine
+ * has noted it.
+ */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* What a shell makes of execve(2)'s error; what is no fault of the program is ours. */
@@ -222,8 +238,10 @@ int ks_run(const struct ks_config *config, int argc, char **argv)
 	status = prepare(&run);
 	if (!status)
 		status = create(&run);
-	if (!status)
+	if (!status) {
+		raise_descriptor_limit();
 		status = load(&run);
+	}
 	if (!status) {
 		say_started(&run);
 		status = run_to_end(&run);

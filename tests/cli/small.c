@@ -93,6 +93,20 @@ static void eat(void)
 	}
 }
 
+/* Fails unless the limit on descriptors is @soft, and mappings do not count as descriptors. */
+static void map(long soft)
+{
+	ul limit[2];
+
+	call(__NR_prlimit64, 0, 7 /* RLIMIT_NOFILE */, 0, (ul)limit, 0, 0);
+	if (limit[0] != (ul)soft)
+		finish(1);
+	for (long i = 0; i < 4 * soft; i++)
+		if (call(__NR_mmap, 0, 4096, 3, 0x21 /* shared, anonymous */, -1, 0) < 0)
+			finish(2);
+	finish(0);
+}
+
 static char buffer[65536];
 
 static void act(int argc, char **argv, char **envp)
@@ -115,6 +129,8 @@ static void act(int argc, char **argv, char **envp)
 			__asm__ volatile("");
 	if (same(argv[1], "eat"))
 		eat();
+	if (same(argv[1], "map"))
+		map(number(argv[2]));
 	if (same(argv[1], "flood"))
 		while (CALL3(__NR_write, 1, buffer, sizeof(buffer)) > 0)
 			;
@@ -130,12 +146,12 @@ static void act(int argc, char **argv, char **envp)
 
 __attribute__((used)) static void start(ul *sp)
 {
-	static const char *const modes[] = {"exit", "kill", "catch", "wait", "spin", "eat",
-					    "flood", "cat",  "env",   "cwd"};
+	static const char *const modes[] = {"exit",  "kill", "catch", "wait", "spin", "eat",
+					    "flood", "cat",  "env",   "cwd",  "map"};
 	int argc = (int)sp[0];
 	char **argv = (char **)(sp + 1);
 
-	for (int i = 0; argc > 1 && i < 10; i++)
+	for (int i = 0; argc > 1 && i < 11; i++)
 		if (same(argv[1], modes[i])) {
 			act(argc, argv, argv + argc + 1);
 			finish(0);
