@@ -22,6 +22,7 @@
 #define MAX_RW_COUNT 0x7ffff000ull
 #define CHUNK	     TK_KIB(128)
 #define RANGE_STEP   TK_MIB(64)
+#define SEND_STEP    TK_MIB(16)
 
 /* An offset argument: the guest's variable, or (null) the file's own offset. */
 struct offset {
@@ -99,14 +100,15 @@ static ssize_t send_chunk(struct tk_task *task, struct tk_file *in, struct tk_fi
 static long send_file(struct tk_task *task, struct tk_file *in, struct tk_file *out,
 		      struct offset *off, u64 count)
 {
-	u64 done = task->wait.progress;
+	u64 done = task->wait.progress,
+	    end = out->pollable ? count : TK_MIN(count, done + SEND_STEP);
 	void *buf = malloc(CHUNK);
 	ssize_t n = 1;
 
 	if (!buf)
 		return -ENOMEM;
-	while (done < count && n > 0) {
-		n = send_chunk(task, in, out, off->value + (s64)done, count - done, buf);
+	while (done < end && n > 0) {
+		n = send_chunk(task, in, out, off->value + (s64)done, end - done, buf);
 		done += n > 0 ? (u64)n : 0;
 	}
 	free(buf);
@@ -118,6 +120,8 @@ static long send_file(struct tk_task *task, struct tk_file *in, struct tk_file *
 		if (n == TK_BLOCKED)
 			return n;
 	}
+	if (n > 0 && done < count && tk_take_breath(task, done) == TK_BLOCKED)
+		return TK_BLOCKED;
 	if (!done)
 		return n < 0 ? n : 0;
 	off->value += (s64)done;

@@ -50,6 +50,12 @@ struct tk_transfer {
  */
 long tk_transfer(struct tk_task *task, const struct tk_transfer *t);
 
+/*
+ * The call has done much, @done in all, and is not at its end: let the run loop look at what is
+ * due, then enter it again. TK_BLOCKED; or @done, if a signal came. Not for calls that also wait.
+ */
+long tk_take_breath(struct tk_task *task, u64 done);
+
 /* The guest's SIGPIPE, SIGXFSZ: sent to the calling thread. */
 void tk_raise(struct tk_task *task, int signo);
 

@@ -4,6 +4,8 @@
  * the request or the file, in steps that keep a single host call short; a stream is read once, and
  * written until everything is out or the guest does not want to wait.
  *
+ * A long one lets the run loop look, now and then, at the time and at other threads.
+ *
  * Rule of all of them: an error after some bytes is not reported now; the bytes are.
  */
 #include <fcntl.h>
@@ -22,6 +24,7 @@
 #endif
 
 #define STEP	    TK_MIB(16)
+#define LONG_NS	    50000000
 #define STEP_PIECES 64
 
 /* Host pieces for [@done, @done + *@len) of @t into @step; returns their number, cuts *@len. */
@@ -102,10 +105,30 @@ static long failed(struct tk_task *task, const struct tk_transfer *t, size_t don
 	return done ? (long)done : rc;
 }
 
+long tk_take_breath(struct tk_task *task, u64 done)
+{
+	long rc;
+
+	task->wait.progress = done;
+	rc = tk_block(task, tk_now_ns());
+	return rc == TK_BLOCKED ? rc : (long)done;
+}
+
+/* Where an earlier entry of the call has come to. */
+static size_t begin(struct tk_task *task, const struct tk_transfer *t)
+{
+	size_t done = TK_MIN((size_t)task->wait.progress, t->total);
+
+	if (t->pos && t->pos != &t->file->pos)
+		*t->pos += (s64)done;
+	return done;
+}
+
 long tk_transfer(struct tk_task *task, const struct tk_transfer *t)
 {
 	struct tk_file *file = t->file;
-	size_t done = task->wait.progress, len, want;
+	size_t done = begin(task, t), len, want;
+	s64 start = tk_now_ns();
 	struct iovec step[STEP_PIECES];
 	bool whole = !file->seekable, clipped, more;
 	ssize_t got;
@@ -127,6 +150,9 @@ long tk_transfer(struct tk_task *task, const struct tk_transfer *t)
 		if (t->pos)
 			*t->pos += got;
 		more = file->seekable ? (size_t)got == len && !clipped : t->write;
-	} while (done < t->total && got && more);
+		more = more && got && done < t->total;
+		if (more && file->seekable && tk_now_ns() - start >= LONG_NS)
+			return tk_take_breath(task, done);
+	} while (more);
 	return (long)done;
 }

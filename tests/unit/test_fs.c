@@ -346,6 +346,29 @@ static void test_devices_open_to_all_are_not_for_all_to_change(void **state)
 	assert_int_equal(FAKE(&fake, access, null, R_OK | W_OK), 0);
 }
 
+/* Limits of time, signals and other threads have to wait for a call, but not for ever. */
+static void test_long_transfers_pause(void **state)
+{
+	const size_t piece = 1 << 18, n = 1024;
+	struct iovec *iov = calloc(n, sizeof(*iov));
+	gva_t buf = fake_alloc(&fake, NULL, piece);
+	long in, out;
+
+	for (size_t i = 0; i < n; i++)
+		iov[i] = (struct iovec){(void *)buf, piece};
+	assert_int_equal(tk_policy_allow_path(&fake.policy, "/dev", TK_MAY_READ, NULL), 0);
+	in = FAKE(&fake, openat, CWD, fake_str(&fake, "/dev/urandom"), O_RDONLY, NO_MODE);
+	out = open_file("rw/out", O_WRONLY | O_CREAT);
+	assert_true(in >= 0 && out >= 0);
+	assert_int_equal(FAKE_ONCE(&fake, readv, in, fake_alloc(&fake, iov, n * sizeof(*iov)), n),
+			 TK_BLOCKED);
+	assert_int_equal(FAKE_ONCE(&fake, sendfile, out, in, 0, TK_MIB(20)), TK_BLOCKED);
+	/* It goes on where it was. */
+	assert_int_equal(FAKE(&fake, sendfile, out, in, 0, TK_MIB(20)), TK_MIB(20));
+	assert_int_equal(FAKE(&fake, lseek, out, 0, SEEK_END), TK_MIB(36));
+	free(iov);
+}
+
 static void test_copies_respect_a_shared_offset(void **state)
 {
 	int in = open(host("rw/file"), O_RDONLY),
@@ -556,6 +579,7 @@ int main(void)
 		T(test_inherited_files_share_their_offset),
 		T(test_inherited_socket_and_closed_descriptors),
 		T(test_devices_open_to_all_are_not_for_all_to_change),
+		T(test_long_transfers_pause),
 		T(test_copies_respect_a_shared_offset),
 		T(test_memfds_share_the_memory_limit),
 		T(test_no_links_where_grants_are_named),
