@@ -22,6 +22,8 @@
 
 /* How long one task may keep others waiting. */
 #define TK_SLICE_NS (2 * 1000 * 1000)
+/* How long it may do so at least: switching costs two exits and more. */
+#define TK_TURN_NS (1 * 1000 * 1000)
 
 struct tkvm_policy {
 	struct tk_policy rules;
@@ -47,8 +49,10 @@ struct tkvm_machine {
 	/* the run loop */
 	s64 wall_deadline;
 	s64 armed;		/* when the next kick comes, TK_FOREVER: none */
+	s64 turn;		/* when @last became that */
 	s64 slice_end;		/* of @last, when others are runnable too */
 	struct tk_task *last;	/* the task that ran last */
+	s64 vtime;		/* of the task farthest ahead, see sched.c */
 	s64 last_poll;		/* when the blocked tasks' descriptors were last looked at */
 	s64 poll_ns;		/* when to do so again while a task runs */
 	bool look;		/* something may have become due: see tk_machine_look() */
@@ -87,6 +91,14 @@ void tk_machine_fault(struct tkvm_machine *machine, struct tk_task *task,
 void tk_machine_forbidden(struct tk_task *task);
 void tk_machine_no_memory(struct tkvm_machine *machine, struct tk_task *task,
 			  const struct tk_exit *exit);
+
+/* sched.c: taking turns. */
+/* Who runs now: the last one, unless it yielded or its time slice is over; NULL: nobody can. */
+struct tk_task *tk_sched_pick(struct tkvm_machine *machine);
+/* It is @task's turn: what is due next is different now. */
+void tk_sched_switch(struct tkvm_machine *machine, struct tk_task *task);
+/* Let another runnable task have its turn if the last one is ahead of it by @lead or more. */
+void tk_sched_compare(struct tkvm_machine *machine, s64 lead);
 
 /* wait.c: time and descriptors. */
 /* Everything that time or the outside world brings: signals, timers, deadlines, the time limit. */

@@ -12,30 +12,6 @@
 #include "machine/machine.h"
 #include "sys/sys.h"
 
-/* The next runnable task: the last one, unless it yielded or its time slice is over. */
-static struct tk_task *pick(struct tkvm_machine *machine)
-{
-	struct tk_proc *proc = &machine->proc;
-	struct tk_task *last = machine->last, *task;
-	struct tk_list *from = last ? &last->link : &proc->tasks, *pos = from;
-	bool yielded = proc->yielded;
-
-	proc->yielded = false;
-	if (proc->stopped)
-		return NULL;
-	if (last && last->state == TK_TASK_RUNNABLE && !yielded)
-		return last;
-	do {
-		pos = pos->next;
-		if (pos == &proc->tasks)
-			continue;
-		task = tk_list_entry(pos, struct tk_task, link);
-		if (task->state == TK_TASK_RUNNABLE)
-			return task;
-	} while (pos != from);
-	return NULL;
-}
-
 static void set_result(struct tk_task *task, long rc)
 {
 	task->in_call = rc == TK_BLOCKED;
@@ -145,27 +121,16 @@ static void bury(struct tkvm_machine *machine, struct tk_task *task)
 	tk_task_free(task);
 }
 
-/* Another task's turn: what is due next is different now. */
-static void switch_to(struct tkvm_machine *machine, struct tk_task *task)
-{
-	tk_proc_account(&machine->proc, task);
-	if (machine->last == task)
-		return;
-	machine->last = task;
-	machine->slice_end = tk_now_ns() + TK_SLICE_NS;
-	machine->look |= machine->proc.n_tasks > 1;
-}
-
 static void step(struct tkvm_machine *machine)
 {
-	struct tk_task *task = pick(machine);
+	struct tk_task *task = tk_sched_pick(machine);
 
 	if (!task) {
 		tk_machine_wait(machine);
 		return;
 	}
 	if (machine->proc.current != task) {
-		switch_to(machine, task);
+		tk_sched_switch(machine, task);
 		return;
 	}
 	if (task->in_call)

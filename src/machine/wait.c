@@ -45,14 +45,19 @@ static s64 earliest_wait(const struct tk_proc *proc)
 	return when;
 }
 
-static void wake_expired(struct tk_proc *proc, s64 now)
+/* True if any. */
+static bool wake_expired(struct tk_proc *proc, s64 now)
 {
 	struct tk_task *task;
+	bool any = false;
 
 	tk_list_for_each (task, &proc->tasks, link) {
-		if (task->state == TK_TASK_BLOCKED && task->wait.deadline <= now)
-			task->state = TK_TASK_RUNNABLE;
+		if (task->state != TK_TASK_BLOCKED || task->wait.deadline > now)
+			continue;
+		task->state = TK_TASK_RUNNABLE;
+		any = true;
 	}
+	return any;
 }
 
 static struct pollfd kick_pollfd(struct tkvm_machine *machine)
@@ -114,7 +119,8 @@ static void scatter(struct tkvm_machine *machine)
 	}
 }
 
-static void poll_now(struct tkvm_machine *machine, s64 now)
+/* True if any task is to run on. */
+static bool poll_now(struct tkvm_machine *machine, s64 now)
 {
 	bool found;
 	size_t n;
@@ -125,6 +131,7 @@ static void poll_now(struct tkvm_machine *machine, s64 now)
 		scatter(machine);
 	machine->poll_ns = TK_MAX(found ? 0 : 2 * machine->poll_ns, (s64)POLL_MIN_NS);
 	machine->poll_ns = TK_MIN(machine->poll_ns, (s64)POLL_MAX_NS);
+	return found;
 }
 
 static bool any_waits_for_fds(const struct tk_proc *proc)
@@ -148,12 +155,10 @@ static unsigned int runnable(const struct tk_proc *proc)
 	return n;
 }
 
+/* What has to be done at its time, whoever runs. */
 static s64 next_event(struct tkvm_machine *machine)
 {
-	struct tk_proc *proc = &machine->proc;
-
-	return TK_MIN(TK_MIN(machine->wall_deadline, tk_timers_deadline(proc)),
-		      earliest_wait(proc));
+	return TK_MIN(machine->wall_deadline, tk_timers_deadline(&machine->proc));
 }
 
 /* See to it that a running program is interrupted in time. Too early does no harm. */
@@ -165,7 +170,8 @@ static void arm(struct tkvm_machine *machine, s64 now)
 
 	if (!n)
 		return; /* tk_machine_wait() will do it */
-	when = next_event(machine);
+	when = TK_MAX(earliest_wait(proc), machine->turn + TK_TURN_NS);
+	when = TK_MIN(when, next_event(machine));
 	if (n > 1)
 		when = TK_MIN(when, machine->slice_end);
 	if (any_waits_for_fds(proc))
@@ -181,6 +187,7 @@ static void arm(struct tkvm_machine *machine, s64 now)
 void tk_machine_look(struct tkvm_machine *machine)
 {
 	struct tk_proc *proc = &machine->proc;
+	bool woken;
 	s64 now;
 
 	machine->look = false;
@@ -197,12 +204,16 @@ void tk_machine_look(struct tkvm_machine *machine)
 	}
 	tk_timers_run(proc);
 	proc->attention = false;
-	wake_expired(proc, now);
+	woken = wake_expired(proc, now);
 	if (any_waits_for_fds(proc) && now - machine->last_poll >= machine->poll_ns)
-		poll_now(machine, now);
+		woken |= poll_now(machine, now);
 	if (now >= machine->slice_end) {
 		machine->slice_end = now + TK_SLICE_NS;
-		proc->yielded = true;
+		tk_sched_compare(machine, 0);
+	} else if (woken && now >= machine->turn + TK_TURN_NS) {
+		tk_sched_compare(machine, TK_TURN_NS);
+	} else if (woken) {
+		machine->slice_end = machine->turn + TK_TURN_NS;
 	}
 	arm(machine, now);
 }
@@ -229,7 +240,7 @@ static void nap(struct tkvm_machine *machine, const struct timespec *timeout)
 
 void tk_machine_wait(struct tkvm_machine *machine)
 {
-	s64 when = next_event(machine), now = tk_now_ns();
+	s64 when = TK_MIN(next_event(machine), earliest_wait(&machine->proc)), now = tk_now_ns();
 	struct timespec ts, *timeout = NULL;
 	size_t n;
 	int rc;
