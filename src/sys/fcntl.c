@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "fs/locks.h"
+#include "fs/pipe.h"
+#include "net/rights.h"
 #include "sys/fsargs.h"
 
 #ifndef F_DUPFD_QUERY
@@ -20,7 +22,8 @@
 #endif
 
 #define RETRY_NS      5000000
-#define PIPE_SIZE_MAX TK_MIB(1) /* /proc/sys/fs/pipe-max-size: the VMM's privilege is not lent */
+#define PIPE_SIZE_MAX TK_MIB(1)	 /* /proc/sys/fs/pipe-max-size: the VMM's privilege is not lent */
+#define PIPES_MAX     TK_MIB(64) /* /proc/sys/fs/pipe-user-pages-soft, of a machine */
 #define SETTABLE      (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC)
 
 static long dup_from(struct tk_task *task, struct tk_file *file, u64 min, bool cloexec)
@@ -92,12 +95,38 @@ static long lock_file(struct tk_task *task, struct tk_file *file, int cmd, gva_t
 	return rc;
 }
 
-static long pipe_size(const struct tk_file *file, int cmd, u64 arg)
+/* An end counts for half of its pipe, each name of it for its part. */
+static void add_pipe(void *sum, const struct tk_file *file)
 {
+	int size = file && tk_is_pipe(file) ? fcntl(file->hostfd, F_GETPIPE_SZ) : 0;
+
+	if (size > 0)
+		*(u64 *)sum += (u64)size / 2 / file->refs;
+}
+
+/* What pipes hold is memory of the host's kernel, that no other limit of the machine sees. */
+static bool pipes_fit(struct tk_proc *proc, u64 more)
+{
+	u64 sum = more;
+
+	for (unsigned int fd = 0; fd < proc->files.size; fd++)
+		add_pipe(&sum, proc->files.fds[fd].file);
+	tk_rights_each(&proc->net, add_pipe, &sum);
+	return sum <= PIPES_MAX;
+}
+
+static long pipe_size(struct tk_task *task, const struct tk_file *file, int cmd, u64 arg)
+{
+	int size;
+
 	if (file->hostfd < 0)
 		return -EBADF;
-	if (cmd == F_SETPIPE_SZ && (u32)arg > PIPE_SIZE_MAX)
-		return fcntl(file->hostfd, F_GETPIPE_SZ) < 0 ? -errno : -EPERM;
+	size = fcntl(file->hostfd, F_GETPIPE_SZ);
+	if (size < 0 || cmd == F_GETPIPE_SZ)
+		return tk_host_result(size);
+	if ((u32)arg > PIPE_SIZE_MAX ||
+	    ((u32)arg > (u32)size && !pipes_fit(task->proc, (u32)arg - (u32)size)))
+		return -EPERM;
 	return tk_host_result(fcntl(file->hostfd, cmd, (int)arg));
 }
 
@@ -144,7 +173,7 @@ static long file_call(struct tk_task *task, struct tk_file *file, int cmd, u64 a
 		return lock_file(task, file, cmd, arg);
 	case F_GETPIPE_SZ:
 	case F_SETPIPE_SZ:
-		return pipe_size(file, cmd, arg);
+		return pipe_size(task, file, cmd, arg);
 	case F_ADD_SEALS:
 	case F_GET_SEALS:
 		return seals(file, cmd, arg);

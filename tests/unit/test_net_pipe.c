@@ -139,6 +139,24 @@ static void test_pipe_size(void **state)
 	assert_int_equal(FAKE(&fake, fcntl, ev, F_GETPIPE_SZ, 0), -EBADF);
 }
 
+static void test_pipes_have_a_limit_together(void **state)
+{
+	gva_t out = fake_alloc(&fake, NULL, 8);
+	long rc = TK_MIB(1);
+	int ends[2], n = 0;
+
+	while (n < 200 && rc == TK_MIB(1)) {
+		assert_int_equal(FAKE(&fake, pipe, out), 0);
+		fake_get(&fake, out, ends, sizeof(ends));
+		rc = FAKE(&fake, fcntl, ends[1], F_SETPIPE_SZ, TK_MIB(1));
+		n++;
+	}
+	assert_int_equal(rc, -EPERM);
+	assert_true(n > 60 && n < 70);
+	assert_int_equal(FAKE(&fake, fcntl, ends[1], F_GETPIPE_SZ, 0), 65536);
+	assert_int_equal(FAKE(&fake, fcntl, ends[1], F_SETPIPE_SZ, 4096), 4096);
+}
+
 static void test_pipe_unread(void **state)
 {
 	int fds[2], n;
@@ -256,9 +274,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_pipe_ends),   T(test_pipe_failures_leave_nothing),
 		T(test_pipe_broken), T(test_pipe_packets),
-		T(test_pipe_size),   T(test_pipe_unread),
-		T(test_eventfd),     T(test_timerfd),
-		T(test_inotify),
+		T(test_pipe_size),   T(test_pipes_have_a_limit_together),
+		T(test_pipe_unread), T(test_eventfd),
+		T(test_timerfd),     T(test_inotify),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
