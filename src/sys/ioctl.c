@@ -30,11 +30,24 @@ static long clone_from(struct tk_task *task, struct tk_file *dst, u64 src_fd, u6
 	struct file_clone_range range = {
 		.src_offset = src_off, .src_length = len, .dest_offset = dst_off};
 	struct tk_file *src = tk_fd_get(&task->proc->files, src_fd);
+	struct stat st;
+	s64 end;
+	int rc;
 
 	if (!src || !tk_file_may_read(src) || !tk_file_may_write(dst))
 		return -EBADF;
 	if (src->hostfd < 0 || dst->hostfd < 0)
 		return -EINVAL;
+	/* Without a length: to the end. */
+	if (!len && fstat(src->hostfd, &st))
+		return -errno;
+	if (!len && (u64)st.st_size > src_off)
+		len = (u64)st.st_size - src_off;
+	if (__builtin_add_overflow(dst_off, len, &end))
+		return -EINVAL;
+	rc = tk_size_check(task, dst->hostfd, end);
+	if (rc)
+		return rc;
 	range.src_fd = src->hostfd;
 	return tk_host_result(ioctl(dst->hostfd, FICLONERANGE, &range));
 }
