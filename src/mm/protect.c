@@ -38,8 +38,8 @@ static int protect_vma(struct tk_mm *mm, struct tk_vma *vma, unsigned int prot)
 		tk_pt_protect(mm, vma->start, vma->end, old, false);
 		return rc;
 	}
-	if (tk_mm_eager(mm, vma,
-			len)) /* what finds no room now is filled, or refused, when touched */
+	/* What finds no room now is filled, or refused, when touched. */
+	if (tk_mm_eager(mm, vma, len) && !tk_ahead_defer(mm, vma, len))
 		(void)tk_mm_populate(mm, vma, vma->start, vma->end);
 	return 0;
 }
