@@ -105,18 +105,28 @@ static u64 resident_in(struct tk_mm *mm, const u8 *hva)
 	return n;
 }
 
-/* Pages of the arena that the host holds. */
+/* Guest memory that the host holds; what has no entry was at most read, by the VMM. */
+static u64 resident_in_chunk(struct tk_mm *mm, u32 chunk)
+{
+	gva_t addr = tk_chunk_gva(mm, chunk), end = addr + TK_CHUNK_SIZE;
+	u64 n = 0;
+	u8 *hva;
+
+	for (; tk_pt_next_leaf(mm, &addr, end); addr += TK_LEAF_SIZE) {
+		tk_chunk_run(mm, addr, addr + TK_LEAF_SIZE, &hva);
+		n += resident_in(mm, hva);
+	}
+	return n;
+}
+
 u64 tk_charge_resident(struct tk_mm *mm)
 {
 	u64 n = 0;
 
 	if (mm->pagemap < 0)
 		return mm->charged;
-	for (u32 i = 0; i < mm->n_chunks; i++) {
-		if (!mm->chunks[i].va)
-			continue;
-		for (u64 at = 0; at < TK_CHUNK_SIZE; at += TK_LEAF_SIZE)
-			n += resident_in(mm, mm->arena + ((u64)i << TK_CHUNK_SHIFT) + at);
-	}
+	for (u32 i = 0; i < mm->n_chunks; i++)
+		if (mm->chunks[i].va && mm->chunks[i].pages)
+			n += resident_in_chunk(mm, i);
 	return n;
 }
