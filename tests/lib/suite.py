@@ -11,6 +11,7 @@ import concurrent.futures
 import errno
 import fnmatch
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -100,15 +101,15 @@ def command(argv, cwd=None, env=None, stdin=b"", timeout=60, preexec=None):
         return Outcome(proc.returncode, fout.read(), ferr.read(), timed_out, seconds)
 
 
-SANITIZER_MARKS = (b"ERROR: AddressSanitizer", b"ERROR: LeakSanitizer", b"runtime error: ",
-                   b"tinykvm: internal error")
+# Go programs have "runtime errors" as well; the sanitizer's name the place.
+SANITIZER_MARKS = re.compile(rb"ERROR: (Address|Leak)Sanitizer|\.[ch]:\d+:\d+: runtime error: |"
+                             rb"tinykvm: internal error")
 
 
 def check_vmm(outcome):
     """Fail if the VMM itself misbehaved, whatever its guest did."""
-    for mark in SANITIZER_MARKS:
-        if mark in outcome.err:
-            raise Failed("the VMM reported a bug of its own: " + outcome.describe())
+    if SANITIZER_MARKS.search(outcome.err):
+        raise Failed("the VMM reported a bug of its own: " + outcome.describe())
     if outcome.killed_by:
         raise Failed("the VMM was killed by signal %d: " % outcome.killed_by + outcome.describe())
 
