@@ -317,12 +317,23 @@ long tk_sys_unlinkat(struct tk_task *task, const u64 a[6])
 	return remove_name(task, a[0], a[1], (int)a[2] & AT_REMOVEDIR);
 }
 
+/*
+ * An open directory keeps its rights wherever it goes. Where it had more than its new place gives,
+ * what is then moved into it would have them, too.
+ */
+static bool narrows(const struct tk_ns *ns, const struct tk_path *from, const struct tk_path *to)
+{
+	return (from->may | tk_policy_rights_below(ns->policy, from->guest)) & ~to->may;
+}
+
 static int check_moved(const struct tk_ns *ns, const struct tk_path *from, const struct tk_path *to)
 {
 	struct stat st;
 
 	if (fstatat(from->dirfd, from->name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -errno;
+	if (S_ISDIR(st.st_mode) && narrows(ns, from, to))
+		return -EXDEV;
 	return check_kind(ns, to, st.st_mode);
 }
 

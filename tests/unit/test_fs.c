@@ -447,6 +447,24 @@ static void test_no_links_where_grants_are_named(void **state)
 	assert_int_equal(FAKE(&fake, mkdir, up, 0755), 0);
 }
 
+static void test_open_directories_take_no_rights_along(void **state)
+{
+	long dir, sub;
+
+	grant("wo/a/b", TK_MAY_READ);
+	assert_int_equal(mkdir(host("rw/dir"), 0755) | mkdir(host("wo/a"), 0755) |
+				 mkdir(host("wo/a/b"), 0755),
+			 0);
+	dir = open_file("rw/dir", O_RDONLY);
+	sub = open_file("wo/a/b", O_RDONLY);
+	assert_true(dir >= 0 && sub >= 0);
+	assert_int_equal(FAKE(&fake, rename, at("rw/dir"), at("wo/dir")), -EXDEV);
+	assert_int_equal(FAKE(&fake, rename, at("wo/a"), at("wo/c")), -EXDEV);
+	assert_int_equal(FAKE(&fake, rename, at("wo/a/b"), at("wo/b")), -EXDEV);
+	assert_int_equal(FAKE(&fake, rename, at("rw/file"), at("wo/moved")), 0);
+	assert_int_equal(FAKE(&fake, rename, at("rw/dir"), at("rw/dir2")), 0);
+}
+
 /* A read lease says whether anybody has a file open for writing. */
 static void test_locks_open_nothing_for_writing(void **state)
 {
@@ -583,6 +601,7 @@ int main(void)
 		T(test_copies_respect_a_shared_offset),
 		T(test_memfds_share_the_memory_limit),
 		T(test_no_links_where_grants_are_named),
+		T(test_open_directories_take_no_rights_along),
 		T(test_locks_open_nothing_for_writing),
 		T(test_memfds_on_their_way_count),
 		T(test_mount_points_cannot_be_removed),
