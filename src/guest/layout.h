@@ -10,7 +10,7 @@
  * memslot that all VMs of a process share; 8 MiB up the vDSO's data, a read-only memslot per VM;
  * 16 MiB up exception stacks; 256 MiB up page tables, never mapped at any virtual address (and in
  * a *writable* memslot: processors with nested paging treat their own walks as writes, SDM 3C
- * 29.3.3.2); 1 GiB up guest memory, one 64 MiB memslot per chunk.
+ * 29.3.3.2); 1 GiB up guest memory, in memslots of 64 MiB.
  */
 #ifndef TK_GUEST_LAYOUT_H
 #define TK_GUEST_LAYOUT_H
@@ -28,8 +28,11 @@
 #define TK_PT_MAX_SIZE 0x20000000
 #define TK_GPA_MEMORY  0x40000000
 
-#define TK_CHUNK_SHIFT 26
-#define TK_CHUNK_SIZE  0x4000000
+/* How guest addresses are bound to guest memory, and how that is given to KVM. */
+#define TK_CHUNK_SHIFT 22
+#define TK_CHUNK_SIZE  0x400000
+#define TK_SLOT_SHIFT  26
+#define TK_SLOT_SIZE   0x4000000
 
 /* The area, by offset: VA is TK_KERNEL_VA + offset, GPA is TK_GPA_AREA + offset. */
 #define TK_AREA_ENTRY	0x1000 /* PVM: the user-executable page that LSTAR points at */

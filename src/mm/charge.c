@@ -68,7 +68,7 @@ static void review_leaf(struct tk_mm *mm, u32 leaf, gva_t start)
 
 static void review(struct tk_mm *mm)
 {
-	for (u32 i = 0; i < mm->n_chunks; i++) {
+	for (u32 i = 0; i < mm->top_chunk; i++) {
 		gva_t addr = tk_chunk_gva(mm, i), end = addr + TK_CHUNK_SIZE;
 		u32 leaf;
 
@@ -125,7 +125,7 @@ u64 tk_charge_resident(struct tk_mm *mm)
 
 	if (mm->pagemap < 0)
 		return mm->charged;
-	for (u32 i = 0; i < mm->n_chunks; i++)
+	for (u32 i = 0; i < mm->top_chunk; i++)
 		if (mm->chunks[i].va && mm->chunks[i].pages)
 			n += resident_in_chunk(mm, i);
 	return n;

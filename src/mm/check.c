@@ -122,7 +122,8 @@ static const char *check_chunks(struct tk_mm *mm, const struct tally *tally)
 		if (!mm->chunks[i].va)
 			continue;
 		bound++;
-		CHECK(mm->chunks[i].slot);
+		CHECK(i < mm->top_chunk);
+		CHECK(mm->slots[i >> (TK_SLOT_SHIFT - TK_CHUNK_SHIFT)]);
 		CHECK(mm->chunk_of[mm->chunks[i].va - 1] == i + 1);
 	}
 	CHECK(bound == mm->n_bound);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which 64 MiB of the arena stand behind which 64 MiB of guest addresses.
+ * Which 4 MiB of the arena stand behind which 4 MiB of guest addresses.
  *
  * The arena is one inaccessible reservation; arena chunk i is guest-physical TK_GPA_MEMORY +
- * i * 64 MiB for ever, its memslot is added when it is first used and never deleted. A VA chunk
- * is bound when something in it is first touched, and stays bound until the arena has no free
- * chunk left: then a bound chunk to which no page-table entry points (so it has no content) is
- * given to another VA chunk.
+ * i * 4 MiB for ever. KVM gets it in memslots of 64 MiB, added when a chunk in them is first used
+ * and never deleted: JavaScript engines spread their heaps over dozens of random addresses, which
+ * should not cost a memslot each.
+ *
+ * A VA chunk is bound when something in it is first touched, and stays bound until the arena has
+ * no free chunk left: then a bound chunk to which no page-table entry points (so it has no
+ * content) is given to another VA chunk.
  *
  * Neighbours in VA are placed as neighbours in the arena where possible: a buffer that crosses
  * the boundary is then one piece, and so is the host mapping.
@@ -27,19 +30,24 @@ static void *reserve(u64 size, int prot)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Aligned to chunks, so that the host can use huge pages where the guest could. */
+/* Aligned to slots, so that the host can use huge pages where the guest could. */
 static u8 *reserve_arena(u64 size)
 {
-	u8 *p = reserve(size + TK_CHUNK_SIZE, PROT_NONE);
+	u8 *p = reserve(size + TK_SLOT_SIZE, PROT_NONE);
 	u64 head;
 
 	if (!p)
 		return NULL;
-	head = -(u64)p & (TK_CHUNK_SIZE - 1);
+	head = -(u64)p & (TK_SLOT_SIZE - 1);
 	if (head)
 		munmap(p, head);
-	munmap(p + head + size, TK_CHUNK_SIZE - head);
+	munmap(p + head + size, TK_SLOT_SIZE - head);
 	return p + head;
+}
+
+static u32 slot_of(u32 chunk)
+{
+	return chunk >> (TK_SLOT_SHIFT - TK_CHUNK_SHIFT);
 }
 
 int tk_chunk_init(struct tk_mm *mm, struct tkvm_error *err)
@@ -47,14 +55,15 @@ int tk_chunk_init(struct tk_mm *mm, struct tkvm_error *err)
 	u64 size = mm->opts.max_address_space;
 
 	if (size < TK_CHUNK_SIZE || size > TK_GIB(16384))
-		return tk_fail(err, EINVAL, "address space of %llu bytes: must be 64 MiB to 16 TiB",
+		return tk_fail(err, EINVAL, "address space of %llu bytes: must be 4 MiB to 16 TiB",
 			       (unsigned long long)size);
 	mm->n_chunks = (u32)((size + TK_CHUNK_SIZE - 1) >> TK_CHUNK_SHIFT);
 	mm->arena = reserve_arena((u64)mm->n_chunks << TK_CHUNK_SHIFT);
 	mm->chunk_of = reserve(VA_CHUNKS * sizeof(u32), PROT_READ | PROT_WRITE);
 	mm->chunks = calloc(mm->n_chunks, sizeof(*mm->chunks));
+	mm->slots = calloc(slot_of(mm->n_chunks - 1) + 1, sizeof(*mm->slots));
 	mm->group_bound = calloc(VA_CHUNKS / TK_GROUP_CHUNKS, sizeof(*mm->group_bound));
-	if (!mm->arena || !mm->chunk_of || !mm->chunks || !mm->group_bound)
+	if (!mm->arena || !mm->chunk_of || !mm->chunks || !mm->slots || !mm->group_bound)
 		return tk_fail(err, ENOMEM, "cannot reserve %llu bytes of address space",
 			       (unsigned long long)size);
 	return 0;
@@ -67,6 +76,7 @@ void tk_chunk_destroy(struct tk_mm *mm)
 	if (mm->chunk_of)
 		munmap(mm->chunk_of, VA_CHUNKS * sizeof(u32));
 	free(mm->chunks);
+	free(mm->slots);
 	free(mm->group_bound);
 }
 
@@ -114,6 +124,7 @@ static s64 any_free(const struct tk_mm *mm)
 static void set_binding(struct tk_mm *mm, u32 vc, u32 chunk)
 {
 	mm->chunks[chunk].va = vc + 1;
+	mm->top_chunk = TK_MAX(mm->top_chunk, chunk + 1);
 	mm->chunk_of[vc] = chunk + 1;
 	mm->group_bound[vc / TK_GROUP_CHUNKS]++;
 	mm->n_bound++;
@@ -160,14 +171,17 @@ static s64 pick(struct tk_mm *mm, u32 vc)
 static int add_slot(struct tk_mm *mm, u32 chunk)
 {
 	const struct tk_mm_backend *backend = &mm->opts.backend;
-	u8 *hva = mm->arena + ((u64)chunk << TK_CHUNK_SHIFT);
+	u32 slot = slot_of(chunk);
+	u64 offset = (u64)slot << TK_SLOT_SHIFT;
+	u64 size = TK_MIN(((u64)mm->n_chunks << TK_CHUNK_SHIFT) - offset, (u64)TK_SLOT_SIZE);
+	u8 *hva = mm->arena + offset;
 
-	if (mm->chunks[chunk].slot)
+	if (mm->slots[slot])
 		return 0;
 	if (backend->slot_add &&
-	    backend->slot_add(backend->ctx, tk_chunk_gpa(mm, hva), TK_CHUNK_SIZE, hva, 0))
+	    backend->slot_add(backend->ctx, tk_chunk_gpa(mm, hva), size, hva, 0))
 		return -ENOMEM;
-	mm->chunks[chunk].slot = true;
+	mm->slots[slot] = true;
 	return 0;
 }
 

@@ -3,7 +3,7 @@
  * What the files of src/mm share. The state of one address space in four parts:
  *
  *   vmas         what the guest asked for (vma.c)
- *   chunks       which 64 MiB of the arena stand behind which 64 MiB of guest addresses (chunk.c)
+ *   chunks       which 4 MiB of the arena stand behind which 4 MiB of guest addresses (chunk.c)
  *   page tables  what the guest can reach without an exit (pagetable.c)
  *   host mapping what is behind it, and what the VMM can reach (host.c)
  *
@@ -55,7 +55,7 @@ void tk_vma_augment(struct tk_vma *vma);
 #define TK_LEAF_SIZE	TK_MIB(2) /* what one leaf table maps */
 #define TK_STACK_GUARD	(256 * TK_PAGE_SIZE)
 #define TK_STACK_STEP	TK_KIB(64) /* a growing stack grows by this much if it may */
-#define TK_MMAP_BASE	(TK_USER_TOP - 3ull * TK_CHUNK_SIZE) /* mmap's addresses go down from here */
+#define TK_MMAP_BASE	(TK_USER_TOP - 3ull * TK_SLOT_SIZE) /* mmap's addresses go down from here */
 #define TK_MMAP_BOTTOM	0x2aaaaaaab000ull /* and up from here when nothing is left below */
 #define TK_NO_CHUNK	0xffffffffu
 #define TK_GROUP_CHUNKS 512 /* VA chunks counted together, to skip the empty ones */
@@ -80,7 +80,6 @@ struct tk_vma {
 struct tk_chunk {
 	u32 va;	   /* VA chunk number + 1; 0: free */
 	u32 pages; /* page-table entries that point here */
-	bool slot; /* the memslot exists */
 };
 
 struct tk_ptpage {
@@ -104,10 +103,11 @@ struct tk_mm {
 	gva_t brk_start, brk;
 
 	u8 *arena;
-	u32 n_chunks, n_bound;
-	struct tk_chunk *chunks; /* by arena chunk */
-	u32 *chunk_of;		 /* by VA chunk: arena chunk + 1, 0 unbound */
-	u16 *group_bound;	 /* bound chunks by group of VA chunks */
+	u32 n_chunks, n_bound, top_chunk; /* all, bound, beyond the highest ever bound */
+	struct tk_chunk *chunks;	  /* by arena chunk */
+	bool *slots;			  /* by 64 MiB of the arena: the memslot exists */
+	u32 *chunk_of;			  /* by VA chunk: arena chunk + 1, 0 unbound */
+	u16 *group_bound;		  /* bound chunks by group of VA chunks */
 
 	u8 *pool;		  /* page tables, TK_PT_MAX_SIZE reserved */
 	u32 pool_size, pool_used; /* tables with memory and memslot; handed out */

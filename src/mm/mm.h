@@ -3,9 +3,9 @@
  * A guest address space: vmas, page tables, and the host mapping behind them.
  *
  * Guest memory is a host mapping. Each vma is mirrored by the same mapping (and protection) in
- * an arena of the VMM, chunk by chunk (64 MiB): VA chunk -> arena chunk -> GPA, one memslot per
- * arena chunk, added through the backend when first needed and never removed: GPA and arena
- * offset correspond for ever, only VA -> arena chunk is rebound.
+ * an arena of the VMM, chunk by chunk (4 MiB): VA chunk -> arena chunk -> GPA. Memslots of 64 MiB
+ * are added through the backend when first needed and never removed: GPA and arena offset
+ * correspond for ever, only VA -> arena chunk is rebound.
  *
  * Large mappings are populated lazily: a VA chunk is bound, and a page-table leaf (2 MiB) is
  * filled, when the guest (tk_mm_fault) or the VMM (mm/access.h) first touches it. Small ones are

@@ -190,7 +190,7 @@ static int slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flag
 	if (slots->n++ == slots->fail_at)
 		return -ENOSPC;
 	if (gpa >= TK_GPA_MEMORY) {
-		assert_int_equal(size, TK_CHUNK_SIZE);
+		assert_true(size && size <= TK_SLOT_SIZE && !(size % TK_CHUNK_SIZE));
 		slots->memory += size;
 	} else {
 		assert_int_equal(gpa, TK_GPA_PT + slots->tables);
@@ -254,7 +254,7 @@ static void test_a_refused_memslot_is_no_memory(void **state)
 {
 	for (int i = 0; i < 4; i++) {
 		struct slots slots = {.fail_at = i};
-		struct tk_mm_options opts = {.max_address_space = 4ull * TK_CHUNK_SIZE,
+		struct tk_mm_options opts = {.max_address_space = 4ull * TK_SLOT_SIZE,
 					     .max_vmas = 1000,
 					     .backend = {.slot_add = slot_add, .ctx = &slots}};
 		struct tk_mm *mm = NULL;
@@ -266,7 +266,8 @@ static void test_a_refused_memslot_is_no_memory(void **state)
 		if (rc)
 			continue;
 		for (u64 at = 1; at <= 3; at++) {
-			rc = tk_mm_mmap(mm, TK_GIB(at), PAGE, RW, PRIVATE, NULL, 0);
+			rc = tk_mm_mmap(mm, TK_GIB(at), TK_SLOT_SIZE, PROT_READ,
+					PRIVATE | MAP_POPULATE, NULL, 0);
 			assert_int_equal(rc, (int)at == i ? -ENOMEM : (long)TK_GIB(at));
 		}
 		rig_check(mm);
