@@ -52,6 +52,9 @@ void tk_vma_augment(struct tk_vma *vma);
 #define TK_AHEAD_MIN   TK_KIB(32)
 #define TK_AHEAD_TOTAL TK_MIB(64)
 
+/* How much one call of mmap or mlock brings in; the rest comes as it is touched. */
+#define TK_TOUCH_MAX TK_MIB(256)
+
 #define TK_LEAF_SIZE	TK_MIB(2) /* what one leaf table maps */
 #define TK_STACK_GUARD	(256 * TK_PAGE_SIZE)
 #define TK_STACK_STEP	TK_KIB(64) /* a growing stack grows by this much if it may */

@@ -13,19 +13,23 @@ bool tk_mm_may_lock(const struct tk_mm *mm, u64 len)
 	return mm->locked + len <= mm->rlimits.memlock;
 }
 
-static void bring_in(struct tk_mm *mm, const struct tk_vma *vma)
+static void bring_in(struct tk_mm *mm, const struct tk_vma *vma, u64 *budget)
 {
 	int advice = vma->prot & PROT_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+	u64 len = TK_MIN(vma->end - vma->start, *budget);
+	gva_t end = vma->start + len;
 
-	if (!tk_vma_charges(vma) || tk_charge_room(mm, (vma->end - vma->start) >> TK_PAGE_SHIFT))
-		if (!tk_mm_populate(mm, vma, vma->start, vma->end))
-			(void)tk_host_advise(mm, vma->start, tk_vma_eof(vma), advice);
+	*budget -= len;
+	if (!tk_vma_charges(vma) || tk_charge_room(mm, len >> TK_PAGE_SHIFT))
+		if (!tk_mm_populate(mm, vma, vma->start, end))
+			(void)tk_host_advise(mm, vma->start, TK_MIN(end, tk_vma_eof(vma)), advice);
 }
 
 /* Set or clear the flag in [@start, @end); -ENOMEM at a hole, with what was before it changed. */
 static int apply(struct tk_mm *mm, gva_t start, gva_t end, bool lock, bool touch)
 {
 	int rc = tk_vma_carve(mm, start, end);
+	u64 budget = TK_TOUCH_MAX;
 	gva_t at = start;
 
 	for (struct tk_vma *vma = tk_vma_at(mm, start); !rc && at < end; vma = vma->next) {
@@ -36,7 +40,7 @@ static int apply(struct tk_mm *mm, gva_t start, gva_t end, bool lock, bool touch
 		tk_vma_change(mm, vma, vma->prot,
 			      lock ? vma->flags | TK_VMA_LOCKED : vma->flags & ~TK_VMA_LOCKED);
 		if (touch)
-			bring_in(mm, vma);
+			bring_in(mm, vma, &budget);
 		at = vma->end;
 	}
 	tk_vma_merge(mm, start, end);
@@ -92,11 +96,13 @@ long tk_mm_munlock(struct tk_mm *mm, gva_t addr, u64 len)
 
 static void change_all(struct tk_mm *mm, bool lock, bool touch)
 {
+	u64 budget = TK_TOUCH_MAX;
+
 	for (struct tk_vma *vma = mm->first; vma; vma = vma->next) {
 		tk_vma_change(mm, vma, vma->prot,
 			      lock ? vma->flags | TK_VMA_LOCKED : vma->flags & ~TK_VMA_LOCKED);
 		if (touch)
-			bring_in(mm, vma);
+			bring_in(mm, vma, &budget);
 	}
 	tk_vma_merge(mm, 0, TK_USER_TOP);
 }

@@ -240,17 +240,18 @@ static int fill(struct tk_mm *mm, const struct tk_vma *vma, u64 flags)
 {
 	u64 len = vma->end - vma->start;
 	bool touch = flags & (MAP_POPULATE | MAP_LOCKED) && !(flags & MAP_NONBLOCK);
+	gva_t end = vma->start + TK_MIN(len, TK_TOUCH_MAX);
 
 	if (!touch && !tk_mm_eager(mm, vma, len))
 		return 0;
-	if (tk_vma_charges(vma) && !tk_charge_room(mm, len >> TK_PAGE_SHIFT))
+	if (tk_vma_charges(vma) && !tk_charge_room(mm, (end - vma->start) >> TK_PAGE_SHIFT))
 		return tk_mm_eager(mm, vma, len) ? -ENOMEM : 0;
 	if (!touch && tk_ahead_defer(mm, vma, len))
 		return 0;
-	if (tk_mm_populate(mm, vma, vma->start, vma->end))
+	if (tk_mm_populate(mm, vma, vma->start, end))
 		return -ENOMEM;
 	if (touch) /* failure is not mmap's: see its man page */
-		(void)tk_host_advise(mm, vma->start, tk_vma_eof(vma),
+		(void)tk_host_advise(mm, vma->start, TK_MIN(end, tk_vma_eof(vma)),
 				     vma->prot & PROT_WRITE ? MADV_POPULATE_WRITE
 							    : MADV_POPULATE_READ);
 	return 0;

@@ -14,6 +14,10 @@
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
 
 /* The limits are the process's; the address space asks for them in its own terms. */
 static struct tk_mm *mm_of(struct tk_task *task)
@@ -96,8 +100,37 @@ long tk_sys_mremap(struct tk_task *task, const u64 a[6])
 	return tk_mm_mremap(mm_of(task), a[0], a[1], a[2], a[3], a[4]);
 }
 
+typedef long piece_fn(struct tk_task *task, const u64 a[6], u64 from, u64 len);
+
+/*
+ * Calls whose work grows with a length that costs the guest nothing are done piece by piece, so
+ * that signals and the time limit come through. Starting over, after a handler, does no harm.
+ */
+static long by_pieces(struct tk_task *task, const u64 a[6], u64 piece, piece_fn *fn)
+{
+	u64 *done = &task->wait.progress, n = TK_MIN(a[1] - *done, piece);
+	long rc = fn(task, a, *done, n);
+
+	*done += n;
+	if (rc || *done == a[1])
+		return rc;
+	tk_block_restart(task, TK_RESTART_SYS);
+	return tk_block(task, tk_now_ns());
+}
+
+static long advise_piece(struct tk_task *task, const u64 a[6], u64 from, u64 len)
+{
+	return tk_mm_madvise(mm_of(task), a[0] + from, len, (int)a[2]);
+}
+
 long tk_sys_madvise(struct tk_task *task, const u64 a[6])
 {
+	bool populates = (int)a[2] == MADV_POPULATE_READ || (int)a[2] == MADV_POPULATE_WRITE;
+	u64 len, end;
+
+	/* what is wrong as a whole is refused as a whole */
+	if (populates && tk_page_up(a[1], &len) && !__builtin_add_overflow(a[0], len, &end))
+		return by_pieces(task, a, TK_MIB(16), advise_piece);
 	return tk_mm_madvise(mm_of(task), a[0], a[1], (int)a[2]);
 }
 
@@ -106,9 +139,14 @@ long tk_sys_msync(struct tk_task *task, const u64 a[6])
 	return tk_mm_msync(mm_of(task), a[0], a[1], (int)a[2]);
 }
 
+static long mincore_piece(struct tk_task *task, const u64 a[6], u64 from, u64 len)
+{
+	return tk_mm_mincore(mm_of(task), a[0] + from, len, a[2] + (from >> TK_PAGE_SHIFT));
+}
+
 long tk_sys_mincore(struct tk_task *task, const u64 a[6])
 {
-	return tk_mm_mincore(mm_of(task), a[0], a[1], a[2]);
+	return by_pieces(task, a, TK_GIB(4), mincore_piece);
 }
 
 long tk_sys_mlock(struct tk_task *task, const u64 a[6])

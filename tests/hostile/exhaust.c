@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -213,10 +214,45 @@ static int execve_strings(void)
 	return 0;
 }
 
+/* Work that grows with a length, not with what the program has: the time limit holds. */
+static char *vast(size_t size, int prot)
+{
+	return mmap(NULL, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+static int vast_populate(void)
+{
+	size_t size = 100ul << 30;
+
+	return madvise(vast(size, PROT_READ), size, MADV_POPULATE_READ);
+}
+
+static int vast_mincore(void)
+{
+	size_t pages = 1ul << 30;
+
+	return mincore(vast(pages * 4096, PROT_NONE), pages * 4096,
+		       (unsigned char *)vast(pages, PROT_READ | PROT_WRITE));
+}
+
+static int vast_lock(void)
+{
+	struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+
+	setrlimit(RLIMIT_MEMLOCK, &all);
+	for (int i = 0; i < 100; i++)
+		vast(1ul << 30, PROT_READ);
+	mlockall(MCL_CURRENT);
+	return mmap(NULL, 100ul << 30, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE, -1, 0) ==
+	       MAP_FAILED;
+}
+
 #define MODES(X) \
 	X(mmaps) X(split_mappings) X(spread_mappings) X(reserve) X(memory) X(memory_at_once) X(memory_by_read) \
 	X(memory_by_memfd) X(descriptors) X(epolls) X(sent_descriptors) X(spin) X(spin_calls) \
-	X(sleep_long) X(read_terminal) X(output) X(execve_strings)
+	X(sleep_long) X(vast_populate) X(vast_mincore) X(vast_lock) \
+	X(read_terminal) X(output) X(execve_strings)
 
 int main(int argc, char **argv)
 {
