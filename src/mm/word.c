@@ -27,7 +27,7 @@ int tk_mm_futex_key(struct tk_mm *mm, gva_t addr, bool shared, struct tk_futex_k
 		return -EFAULT;
 	if (!shared)
 		return 0;
-	if (!vma || !vma->prot)
+	if (!vma || !vma->prot || addr >= tk_vma_eof(vma))
 		return -EFAULT;
 	if (vma->flags & TK_VMA_SHARED) {
 		/* Inode numbers are unique in a file system; few of them use the upper bits. */
