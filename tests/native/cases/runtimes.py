@@ -9,11 +9,16 @@ SRC = os.path.join(HERE, "..", "src")
 
 # The parts of Python's own test suite that run; what is left out is in python-exclusions.txt.
 PYTHON_TESTS = ["test_json", "test_struct", "test_math", "test_hashlib", "test_re", "test_mmap",
-                "test_os"]
+                "test_os", "test_threading", "test_signal", "test_asyncio", "test_socket", "test_select",
+                "test_queue", "test_time"]
+# Minutes, most of them spent in waiting.
+SLOW_PYTHON_TESTS = ["test_os", "test_json", "test_math", "test_signal", "test_asyncio", "test_socket",
+                     "test_queue"]
 TIMES = [(rb"== CPU count: \d+", b"== CPU count"),
          (rb"\d+:\d\d:\d\d load avg: [\d.]+ ", b""), (rb"in [\d.]+ ?(sec|s|ms)\b", b"in T"),
          (rb"(Total duration: ).*", rb"\1T"), (rb"^test_\w+ passed in .*\n", b""), (rb"took [\d.]+ ?(sec|s|ms)", b"took T"),
          (rb"test_python_\w+|@test_\w+_tmp\w*", b"TMP"), (rb"Using random seed.*\n", b""),
+         (rb"(will run for|resolution:) [\d.]+", rb"\1 T"), (rb"^task <thread \d+> .*\n|^<thread \d+> is finished.*\n|^\d+ tasks are running\n", b""),
          (rb"^Ran (\d+) tests? .*", rb"Ran \1"), (rb"0x[0-9a-f]{6,}", b"0xX")]
 
 
@@ -66,7 +71,7 @@ def python(cases, Step):
     for test in PYTHON_TESTS:
         cases.add("python-suite-" + test, Step(
             py, "-m", "test", "-v", "-u", "none", "--tempdir", ".", *python_exclusions(), test, mask=TIMES),
-            timeout=300, slow=test in ("test_os", "test_json", "test_math"))
+            timeout=900, slow=test in SLOW_PYTHON_TESTS)
 
 
 def py_data(directory):
