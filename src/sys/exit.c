@@ -2,6 +2,7 @@
 /* Ending threads and the process, and the calls about children that a guest cannot have. */
 #include <errno.h>
 
+#include "fs/pidfd.h"
 #include "sys/sys.h"
 #include "task/exit.h"
 
@@ -51,6 +52,16 @@ long tk_sys_wait4(struct tk_task *task, const u64 a[6])
 	return -ECHILD;
 }
 
+/* The process that a pidfd stands for is nobody's child here. */
+static long wait_pidfd(const struct tk_fdtable *files, int fd)
+{
+	struct tk_file *file = tk_fd_get(files, (u32)fd);
+
+	if (fd < 0)
+		return -EINVAL;
+	return file && tk_is_pidfd(file) ? -ECHILD : -EBADF;
+}
+
 long tk_sys_waitid(struct tk_task *task, const u64 a[6])
 {
 	u32 which = (u32)a[0];
@@ -60,6 +71,6 @@ long tk_sys_waitid(struct tk_task *task, const u64 a[6])
 	if (which > 3 || (which == 1 && (int)a[1] <= 0) || (which == 2 && (int)a[1] < 0))
 		return -EINVAL;
 	if (which == 3)
-		return (int)a[1] < 0 ? -EINVAL : -EBADF;
+		return wait_pidfd(&task->proc->files, (int)a[1]);
 	return -ECHILD;
 }

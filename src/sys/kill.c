@@ -4,9 +4,14 @@
  * there is nobody else.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "fs/dir.h"
+#include "fs/pidfd.h"
 #include "sys/sys.h"
 
 #define INIT_PID (TK_GUEST_PID - 1)
@@ -119,4 +124,29 @@ long tk_sys_rt_tgsigqueueinfo(struct tk_task *task, const u64 a[6])
 	if (forged(&info) && (int)a[1] != task->tid)
 		return -EPERM;
 	return send_to_thread(task, (int)a[0], (int)a[1], &info);
+}
+
+/* A pidfd, or the process's directory in /proc. */
+static bool names_me(const struct tk_file *file)
+{
+	char path[32];
+
+	if (!file || file->flags & O_PATH)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d", TK_GUEST_PID);
+	return tk_is_pidfd(file) || (tk_is_dir(file) && !strcmp(file->path, path));
+}
+
+/* As kernels before 6.9, it takes no flags. */
+long tk_sys_pidfd_send_signal(struct tk_task *task, const u64 a[6])
+{
+	struct tk_siginfo info = from_me(task, (int)a[1], SI_USER);
+
+	if ((u32)a[3])
+		return -EINVAL;
+	if (!names_me(tk_fd_get(&task->proc->files, (u32)a[0])))
+		return -EBADF;
+	if (a[2] && tk_copy_in(task->proc->mm, &info, a[2], sizeof(info)))
+		return -EFAULT;
+	return info.signo == (int)a[1] ? send_to_me(task, &info) : -EINVAL;
 }

@@ -53,11 +53,8 @@ long tk_sys_membarrier(struct tk_task *task, const u64 a[6])
 		return -(error);                                                                   \
 	}
 
-/* Tracing and watching other processes. */
+/* Tracing other processes. */
 REFUSE(ptrace, EPERM)
-REFUSE(pidfd_open, ENOSYS)
-REFUSE(pidfd_send_signal, ENOSYS)
-REFUSE(pidfd_getfd, ENOSYS)
 /* Restartable sequences need the kernel to look into the program at every preemption. */
 REFUSE(rseq, ENOSYS)
 /* What only a machine's administrator may do, and a guest is none. */
