@@ -10,7 +10,8 @@
  * touches can make a program slower or larger by more than that. When it is spent, mappings are
  * filled as fault.c says, and pages are made one by one, by the host, without an exit.
  *
- * Only private memory: a shared page that is made early would be seen by others.
+ * Only private anonymous memory: a shared page that is made early would be seen by others, and a
+ * private page of a file would no longer show what is written to the file.
  */
 #include <errno.h>
 
@@ -25,7 +26,7 @@ void tk_ahead_init(struct tk_mm *mm)
 
 static bool wanted(const struct tk_mm *mm, const struct tk_vma *vma)
 {
-	return mm->ahead && tk_vma_charges(vma) && !(vma->flags & TK_VMA_SHARED);
+	return mm->ahead && tk_vma_charges(vma) && !(vma->flags & TK_VMA_SHARED) && !vma->backing;
 }
 
 bool tk_ahead_defer(const struct tk_mm *mm, const struct tk_vma *vma, u64 len)
