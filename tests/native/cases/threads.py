@@ -14,7 +14,7 @@ PY = "/usr/bin/python3"
 EVERYWHERE = ("http", "crypto", "zlib", "files", "wasm", "workers")
 # Every runtime does everything with --slow; without, each kind of engine and of work has its turn.
 QUICK = {("node-20", "http"), ("node-20", "zlib"), ("node-24", "crypto"), ("node-24", "workers"),
-         ("node-24", "wasm"), ("deno", "wasm"), ("deno", "http"), ("bun", "files"), ("bun", "wasm")}
+         ("node-24", "wasm"), ("node-24", "files"), ("deno", "wasm"), ("deno", "http"), ("bun", "http"), ("bun", "wasm")}
 # Deno's caches are no output: what is in them when it ends depends on how fast its threads were.
 ENV = {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "HOME": os.path.join(CACHE, "home")}
 VARYING = [(rb"0x[0-9a-f]{6,}", b"0xX"), (rb"\b\d+\.\d+ (sec|s)\b", b"T")]

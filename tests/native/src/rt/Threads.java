@@ -61,7 +61,7 @@ public class Threads {
 		for (int t = 0; t < 8; t++)
 			results.add(pool.submit(() -> {
 				long total = 0;
-				for (int i = 0; i < 25; i++) {
+				for (int i = 0; i < 12; i++) {
 					total += Node.build(13).count();
 					Map<String, Integer> map = new HashMap<>();
 					for (int k = 0; k < 3000; k++)
