@@ -116,6 +116,9 @@ def check_vmm(outcome):
 
 class Suite:
     def __init__(self, name, description):
+        # A job in the background is started with these ignored, and programs inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         self.name = name
         self.tests = []
         self.lock = threading.Lock()
