@@ -32,6 +32,7 @@ async function main() {
 	console.log("ping-pong", (await Promise.all(pair.map(message))).join());
 
 	const echo = start({ kind: "echo" });
+	const ended = new Promise(r => echo.once("exit", r));
 	const { port1, port2 } = new MessageChannel();
 	echo.postMessage({ port: port2 }, [port2]);
 	const buffer = new ArrayBuffer(1000000);
@@ -40,7 +41,7 @@ async function main() {
 	const back = await new Promise(r => port1.once("message", m => r(m)));
 	console.log("moved", buffer.byteLength, back.byteLength, back[999999]);
 	port1.close();
-	console.log("exit", await new Promise(r => echo.once("exit", r)));
+	console.log("exit", await ended);
 
 	const wrong = start({ kind: "throw" });
 	await message(wrong).catch(e => console.log("error", e.message));
