@@ -143,7 +143,6 @@ static void choose_window(struct tk_mm *mm, const struct tk_vma *vma, gva_t page
 enum tk_fault_result tk_mm_fault(struct tk_mm *mm, gva_t addr, u64 error_code)
 {
 	gva_t page = tk_page_down(addr), start, end;
-	bool write = error_code & PF_WRITE, ahead;
 	struct tk_vma *vma;
 
 	if (addr >= TK_USER_TOP || error_code & PF_RESERVED)
@@ -160,15 +159,8 @@ enum tk_fault_result tk_mm_fault(struct tk_mm *mm, gva_t addr, u64 error_code)
 	if (page >= tk_vma_eof(vma))
 		return TK_FAULT_BUS;
 	mm->lazy_faults++;
-	ahead = tk_ahead_window(mm, vma, page, write, &start, &end);
-	if (!ahead)
-		choose_window(mm, vma, page, &start, &end);
-	if (!tk_mm_populate(mm, vma, start, end)) {
-		if (ahead && write)
-			tk_ahead_make(mm, start, TK_MIN(end, tk_vma_eof(vma)));
-		return TK_FAULT_FIXED;
-	}
-	if (tk_pt_get(mm, page))
+	choose_window(mm, vma, page, &start, &end);
+	if (!tk_mm_populate(mm, vma, start, end) || tk_pt_get(mm, page))
 		return TK_FAULT_FIXED;
 	if (!tk_mm_populate(mm, vma, page, page + TK_PAGE_SIZE))
 		return TK_FAULT_FIXED;

@@ -40,18 +40,6 @@ void tk_vma_augment(struct tk_vma *vma);
 #define TK_LAZY_MIN TK_MIB(2)
 #define TK_LAZY_MAX TK_MIB(32)
 
-/*
- * Memory made ahead of its use (see ahead.c): what one fault makes, at first and at most; for a
- * stack; what it fills if it only reads; smaller mappings are filled at once; and all there is of
- * it.
- */
-#define TK_AHEAD_FIRST TK_KIB(256)
-#define TK_AHEAD_MOST  TK_MIB(2)
-#define TK_AHEAD_STACK TK_KIB(64)
-#define TK_AHEAD_READ  TK_KIB(32)
-#define TK_AHEAD_MIN   TK_KIB(32)
-#define TK_AHEAD_TOTAL TK_MIB(64)
-
 /* How much one call of mmap or mlock brings in; the rest comes as it is touched. */
 #define TK_TOUCH_MAX TK_MIB(256)
 
@@ -128,7 +116,6 @@ struct tk_mm {
 	u64 eager;	 /* TK_EAGER_SIZE; tests change it */
 	gva_t lazy_next; /* where the next fault in order would be */
 	u64 lazy_window, lazy_faults;
-	u64 ahead; /* pages that may still be made before they are used */
 };
 
 /* vma.c */
@@ -267,15 +254,6 @@ bool tk_charge_room(struct tk_mm *mm,
 		    u64 pages); /* room for so many more, if need be after a look */
 u64 tk_charge_left(const struct tk_mm *mm);
 u64 tk_charge_resident(struct tk_mm *mm);
-
-/* ahead.c */
-void tk_ahead_init(struct tk_mm *mm);
-/* Leave it to its first touch, though it is small? */
-bool tk_ahead_defer(const struct tk_mm *mm, const struct tk_vma *vma, u64 len);
-/* If memory is to be made ahead for a fault at @page: what the fault is to fill. */
-bool tk_ahead_window(struct tk_mm *mm, const struct tk_vma *vma, gva_t page, bool write,
-		     gva_t *start, gva_t *end);
-void tk_ahead_make(struct tk_mm *mm, gva_t start, gva_t end);
 
 /* fault.c */
 int tk_mm_populate(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end);

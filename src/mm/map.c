@@ -246,8 +246,6 @@ static int fill(struct tk_mm *mm, const struct tk_vma *vma, u64 flags)
 		return 0;
 	if (tk_vma_charges(vma) && !tk_charge_room(mm, (end - vma->start) >> TK_PAGE_SHIFT))
 		return tk_mm_eager(mm, vma, len) ? -ENOMEM : 0;
-	if (!touch && tk_ahead_defer(mm, vma, len))
-		return 0;
 	if (tk_mm_populate(mm, vma, vma->start, end))
 		return -ENOMEM;
 	if (touch) /* failure is not mmap's: see its man page */

@@ -39,7 +39,7 @@ static int protect_vma(struct tk_mm *mm, struct tk_vma *vma, unsigned int prot)
 		return rc;
 	}
 	/* What finds no room now is filled, or refused, when touched. */
-	if (tk_mm_eager(mm, vma, len) && !tk_ahead_defer(mm, vma, len))
+	if (tk_mm_eager(mm, vma, len))
 		(void)tk_mm_populate(mm, vma, vma->start, vma->end);
 	return 0;
 }

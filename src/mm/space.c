@@ -18,7 +18,6 @@ int tk_mm_create(struct tk_mm **ret, const struct tk_mm_options *opts, struct tk
 	mm->opts = *opts;
 	mm->limit = opts->max_memory >> TK_PAGE_SHIFT;
 	mm->eager = TK_EAGER_SIZE;
-	tk_ahead_init(mm);
 	mm->rlimits = (struct tk_mm_rlimits){RLIM_INFINITY, RLIM_INFINITY, TK_MIB(8), TK_MIB(8)};
 	mm->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	rc = tk_chunk_init(mm, err);

@@ -83,7 +83,6 @@ static void test_a_file_that_shrinks_is_efault_not_sigbus(void **state)
 	const int types[] = {MAP_PRIVATE, MAP_SHARED};
 	char buf[8 * TK_PAGE_SIZE];
 
-	mm->ahead = 0; /* entries at once */
 	for (int i = 0; i < 2; i++) {
 		long a;
 		gva_t at;

@@ -424,8 +424,6 @@ static void run(u64 seed, u64 max_memory, u64 eager, int steps)
 	munmap((void *)BASE, PAGES * PAGE);
 	assert_int_equal(tk_mm_create(&w.mm, &opts, NULL), 0);
 	w.mm->eager = eager;
-	if (seed % 2)
-		w.mm->ahead = 0;
 	w.host_fd = new_file('a');
 	w.guest_fd = new_file('a');
 	w.backing = tk_backing_new(dup(w.guest_fd), true, "/mm_model");
