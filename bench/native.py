@@ -9,6 +9,7 @@ compared is the fastest run of each (the least disturbed), and the medians besid
 """
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,8 @@ PROGRAMS = {
     "sha256sum": ["/usr/bin/sha256sum", "data"],
     "gzip-9": ["/usr/bin/gzip", "-9c", "text"],
     "hello": ["./hello"],
+    "node": [shutil.which("node") or "node", "-e", "0"],
+    "deno": [os.environ.get("DENO") or shutil.which("deno") or "deno", "eval", "0"],
 }
 
 
@@ -84,7 +87,8 @@ def main():
         "program", "native ms", "vm ms", "ratio", "medians", "more ms", "vm RSS MiB"))
     with tempfile.TemporaryDirectory(prefix="tinykvm-bench.") as directory:
         prepare(directory)
-        for name in args.names or PROGRAMS:
+        os.environ.update(DENO_NO_UPDATE_CHECK="1", DENO_DIR=os.path.join(directory, "deno"))
+        for name in args.names or [name for name, argv in PROGRAMS.items() if argv[0][0] in "./"]:
             rounds = args.rounds * 10 if name == "hello" else args.rounds
             report(name, *measure(PROGRAMS[name], vm, directory, rounds))
 
