@@ -32,8 +32,8 @@ struct tk_file_ops {
 
 	/*
 	 * @pos: where; NULL for streams. Neither advances @file->pos; the caller does, by what is
-	 * returned. @pos == &file->pos tells a sequential operation (read, not pread): what O_APPEND
-	 * and shared host offsets need to know; they may set file->pos to where it began.
+	 * returned. @pos == &file->pos tells a sequential operation (read, not pread): what
+	 * O_APPEND and shared host offsets need to know; they may set file->pos to where it began.
 	 * NULL operation: -EINVAL
 	 */
 	ssize_t (*readv)(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos);
@@ -42,7 +42,8 @@ struct tk_file_ops {
 	s64 (*seek)(struct tk_file *file, s64 offset, int whence);
 	/* NULL: fstat of the host descriptor */
 	int (*stat)(struct tk_file *file, struct stat *st);
-	/* Linux getdents64 records into the VMM's buffer @buf; bytes, 0 at the end. NULL: -ENOTDIR */
+	/* Linux getdents64 records into the VMM's buffer @buf; bytes, 0 at the end. NULL: -ENOTDIR
+	 */
 	ssize_t (*getdents)(struct tk_file *file, void *buf, size_t size);
 	/* @arg as the guest passed it; guest memory through mm/access.h. NULL: -ENOTTY */
 	long (*ioctl)(struct tk_file *file, struct tk_mm *mm, unsigned int cmd, u64 arg);
@@ -63,7 +64,8 @@ struct tk_file {
 	int flags;     /* O_ACCMODE | O_APPEND | O_NONBLOCK | O_PATH | ..., as F_GETFL shows them */
 	bool seekable; /* @pos means something */
 	bool pollable; /* may return -EAGAIN; hostfd can be waited for */
-	bool writable; /* the policy lets what it names be changed through it: content, attributes */
+	bool writable; /* the policy lets what it names be changed through it: content, attributes
+			*/
 	unsigned int may; /* enum tk_may bits of the policy on it and, for a directory, below it */
 	s64 pos;
 	struct tk_epoll_item *watches; /* registrations in epoll objects (fs/epoll.h) */

@@ -16,7 +16,8 @@ enum tk_synth_kind {
 	TK_SYNTH_FILE,	 /* content from read(), generated at open and again at a read from 0 */
 	TK_SYNTH_DIR,	 /* entries from list() */
 	TK_SYNTH_LINK,	 /* target from read(), followed as text */
-	TK_SYNTH_FD,	 /* magic link to descriptor @fd (/proc/self/fd/N): opening is like dup or reopen */
+	TK_SYNTH_FD,	 /* magic link to descriptor @fd (/proc/self/fd/N): opening is like dup or
+			    reopen */
 	TK_SYNTH_HOST,	 /* the host's file of that name, whatever the policy (/dev/null) */
 };
 

@@ -35,21 +35,21 @@
 #define TK_SLOT_SIZE   0x4000000
 
 /* The area, by offset: VA is TK_KERNEL_VA + offset, GPA is TK_GPA_AREA + offset. */
-#define TK_AREA_ENTRY	0x1000 /* PVM: the user-executable page that LSTAR points at */
-#define TK_AREA_STUBS	0x2000 /* code at CPL 0 */
-#define TK_AREA_GDT	0x3000
-#define TK_AREA_IDT	0x3800
-#define TK_AREA_TSS	0x10000 /* TK_MAX_VCPUS of TK_TSS_SIZE */
-#define TK_AREA_VDSO	0x40000
-#define TK_VDSO_MAX	0x4000
-#define TK_TSS_SIZE	0x80
-#define TK_MAX_VCPUS	1024
-#define TK_VVAR_SIZE	0x2000 /* the pages just below the vDSO image */
-#define TK_VVAR_VA	(TK_KERNEL_VA + TK_AREA_VDSO - TK_VVAR_SIZE)
-#define TK_VDSO_VA	(TK_KERNEL_VA + TK_AREA_VDSO)
-#define TK_STACK_SIZE	0x100 /* one vCPU's exception stack: all vectors enter by IST 1 */
-#define TK_STACKS_VA	(TK_KERNEL_VA + 0x100000)
-#define TK_STACKS_SIZE	(TK_MAX_VCPUS * TK_STACK_SIZE)
+#define TK_AREA_ENTRY  0x1000 /* PVM: the user-executable page that LSTAR points at */
+#define TK_AREA_STUBS  0x2000 /* code at CPL 0 */
+#define TK_AREA_GDT    0x3000
+#define TK_AREA_IDT    0x3800
+#define TK_AREA_TSS    0x10000 /* TK_MAX_VCPUS of TK_TSS_SIZE */
+#define TK_AREA_VDSO   0x40000
+#define TK_VDSO_MAX    0x4000
+#define TK_TSS_SIZE    0x80
+#define TK_MAX_VCPUS   1024
+#define TK_VVAR_SIZE   0x2000 /* the pages just below the vDSO image */
+#define TK_VVAR_VA     (TK_KERNEL_VA + TK_AREA_VDSO - TK_VVAR_SIZE)
+#define TK_VDSO_VA     (TK_KERNEL_VA + TK_AREA_VDSO)
+#define TK_STACK_SIZE  0x100 /* one vCPU's exception stack: all vectors enter by IST 1 */
+#define TK_STACKS_VA   (TK_KERNEL_VA + 0x100000)
+#define TK_STACKS_SIZE (TK_MAX_VCPUS * TK_STACK_SIZE)
 
 /* Offsets in the page at TK_AREA_STUBS. Vector v's stub is at v * TK_STUB_STRIDE. */
 #define TK_STUB_STRIDE	16

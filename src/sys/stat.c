@@ -62,8 +62,8 @@ long tk_sys_fstat(struct tk_task *task, const u64 a[6])
 
 long tk_sys_newfstatat(struct tk_task *task, const u64 a[6])
 {
-	const int known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH |
-			  AT_STATX_SYNC_TYPE;
+	const int known =
+		AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE;
 	unsigned int walk;
 
 	/* Linux 6.11: a null path is an empty one */

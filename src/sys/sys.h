@@ -24,7 +24,8 @@ typedef long tk_syscall_fn(struct tk_task *task, const u64 a[6]);
  */
 long tk_syscall(struct tk_task *task);
 
-const char *tk_syscall_name(u64 nr); /* "read", or "syscall_1234" style text is the caller's job: NULL */
+const char *
+tk_syscall_name(u64 nr); /* "read", or "syscall_1234" style text is the caller's job: NULL */
 
 /* Arguments that many handlers share. Each returns 0 or -errno and stores the checked copy. */
 int tk_arg_file(struct tk_task *task, u64 fd, struct tk_file **file); /* borrowed; -EBADF */

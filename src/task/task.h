@@ -102,7 +102,7 @@ struct tk_task {
 	gva_t clear_child_tid;
 	gva_t robust_list;
 	struct tk_task_signals sig;
-	s64 cpu_ns; /* time spent in the guest and on its behalf, see tk_proc_account() */
+	s64 cpu_ns;	 /* time spent in the guest and on its behalf, see tk_proc_account() */
 	s64 vtime_shift; /* the scheduler's, see machine/sched.c */
 	int exit_status;
 	struct tk_task_attrs attrs;

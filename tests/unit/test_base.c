@@ -60,10 +60,10 @@ static void test_list(void **state)
 	assert_true(tk_list_empty(&head));
 	for (int i = 0; i < 3; i++)
 		tk_list_add_tail(&head, &items[i].link);
-	tk_list_for_each(pos, &head, link)
+	tk_list_for_each (pos, &head, link)
 		sum = sum * 10 + pos->n;
 	assert_int_equal(sum, 123);
-	tk_list_for_each_safe(pos, tmp, &head, link)
+	tk_list_for_each_safe (pos, tmp, &head, link)
 		tk_list_del(&pos->link);
 	assert_true(tk_list_empty(&head));
 	tk_list_del(&items[0].link);
