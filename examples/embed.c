@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 	static const char *const envp[] = {"PATH=/usr/bin:/bin", NULL};
 	struct tkvm_run_limits limits = {.size = sizeof(limits), .wall_ns = 10000000000};
 	struct tkvm_machine_options options = {.size = sizeof(options), .max_memory = 256 << 20};
-	struct tkvm_policy *policy = tkvm_policy_new();
+	struct tkvm_policy *policy;
 	struct tkvm_error err = {0, "out of memory"};
 	struct tkvm_result result;
 	int status = 125;
@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: embed PROGRAM [ARG...]\n");
 		return 2;
 	}
+	policy = tkvm_policy_new();
 	if (!policy || tkvm_policy_allow_path(policy, NULL, TKVM_READ, &err))
 		return fail(&err);
 	options.policy = policy;
