@@ -3,7 +3,7 @@
 """What running in a machine costs: programs natively and under kvmserver, side by side.
 
 Each program is run natively and in the machine in turn, several times, on one processor; what is
-compared is the fastest run of each (the least disturbed), and the medians beside it.
+compared is the fastest run of each (the least disturbed), and beside it the medians and the CPU time.
 
     bench/native.py [--build DIR] [--rounds N] [NAME...]
 """
@@ -18,7 +18,15 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-HELLO = "#include <unistd.h>\nint main(void) { return write(1, \"hello\\n\", 6) != 6; }\n"
+# With an argument it waits for the end of its input.
+HELLO = """#include <unistd.h>
+int main(int argc, char **argv)
+{
+	char c;
+
+	return write(1, "hello\\n", 6) != 6 || (argc > 1 && read(0, &c, 1));
+}
+"""
 
 # name: what to run, in a directory with a file "data" of 256 MiB and the program "hello".
 PROGRAMS = {
@@ -33,14 +41,26 @@ PROGRAMS = {
 
 
 def once(argv, directory):
-    """Seconds, CPU seconds and peak resident KiB of one run."""
+    """Seconds and CPU seconds of one run."""
     start = time.monotonic()
     proc = subprocess.Popen(argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(proc.pid, 0)
     seconds = time.monotonic() - start
     if status:
         sys.exit("%s: status %d" % (" ".join(argv), status))
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    return seconds, usage.ru_utime + usage.ru_stime
+
+
+def memory(vm, directory):
+    """KiB that kvmserver occupies while it runs a static hello: at most, and in private memory."""
+    proc = subprocess.Popen(vm + ["./hello", "wait"], cwd=directory, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE)
+    proc.stdout.readline()
+    with open("/proc/%d/status" % proc.pid) as f:
+        status = dict(line.split(":", 1) for line in f)
+    proc.stdin.close()
+    proc.wait()
+    return int(status["VmHWM"].split()[0]), int(status["RssAnon"].split()[0])
 
 
 def prepare(directory):
@@ -70,9 +90,11 @@ def measure(argv, vm, directory, rounds):
 def report(name, native, vm):
     best = [min(r[0] for r in side) for side in (native, vm)]
     median = [statistics.median(r[0] for r in side) for side in (native, vm)]
-    print("%-12s %10.1f %10.1f %8.3f %8.3f %+9.1f %10.1f" % (
+    cpu = [min(r[1] for r in side) for side in (native, vm)]
+    print("%-12s %10.1f %10.1f %8.3f %8.3f %8s %+9.1f" % (
         name, best[0] * 1e3, best[1] * 1e3, best[1] / best[0], median[1] / median[0],
-        (best[1] - best[0]) * 1e3, min(r[2] for r in vm) / 1024), flush=True)
+        "%.3f" % (cpu[1] / cpu[0]) if cpu[0] > 0.05 else "-", (best[1] - best[0]) * 1e3),
+        flush=True)
 
 
 def main():
@@ -83,14 +105,16 @@ def main():
     args = parser.parse_args()
     vm = [os.path.join(os.path.abspath(args.build), "kvmserver"), "--allow-all", "run"]
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    print("%-12s %10s %10s %8s %8s %9s %10s" % (
-        "program", "native ms", "vm ms", "ratio", "medians", "more ms", "vm RSS MiB"))
+    print("%-12s %10s %10s %8s %8s %8s %9s" % (
+        "program", "native ms", "vm ms", "ratio", "medians", "CPU", "more ms"), flush=True)
     with tempfile.TemporaryDirectory(prefix="tinykvm-bench.") as directory:
         prepare(directory)
         os.environ.update(DENO_NO_UPDATE_CHECK="1", DENO_DIR=os.path.join(directory, "deno"))
         for name in args.names or [name for name, argv in PROGRAMS.items() if argv[0][0] in "./"]:
             rounds = args.rounds * 10 if name == "hello" else args.rounds
             report(name, *measure(PROGRAMS[name], vm, directory, rounds))
+        print("kvmserver with a static hello: %d KiB resident at most, %d KiB of it private" %
+              memory(vm, directory))
 
 
 main()
