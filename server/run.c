@@ -158,6 +158,8 @@ static int end_status(const struct run *run, const struct tkvm_result *result)
 	case TKVM_LIMIT:
 		return limit_status(run, result);
 	case TKVM_FAILED:
+	case TKVM_IDLE:
+	case TKVM_INTERRUPTED:
 		break;
 	}
 	ks_message("%s: %s", run->name, result->message);

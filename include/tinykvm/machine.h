@@ -4,10 +4,10 @@
  *
  *	create -> load -> run -> (result) -> destroy
  *
- * Threads: a machine is used by one thread at a time, except for tkvm_machine_signal(). Different
- * machines are independent. The thread that runs a guest has real-time signal SIGRTMIN+7 blocked
- * from then on: the library uses it to interrupt KVM. No signal handlers are installed, no output
- * is written and the process is never exited.
+ * Threads: a machine is used by one thread at a time, except for tkvm_machine_signal() and
+ * tkvm_machine_interrupt(). Different machines are independent. The thread that runs a guest has
+ *real-time signal SIGRTMIN+7 blocked from then on: the library uses it to interrupt KVM. No signal
+ *handlers are installed, no output is written and the process is never exited.
  */
 #ifndef TINYKVM_MACHINE_H
 #define TINYKVM_MACHINE_H
@@ -88,7 +88,10 @@ enum tkvm_outcome {
 	TKVM_EXITED,	/* the program ended with @status */
 	TKVM_SIGNALLED, /* it was killed by @signal */
 	TKVM_LIMIT,	/* it reached @limit and was stopped */
-	TKVM_FAILED	/* the machine cannot go on; our side: see tkvm_machine_report() */
+	TKVM_FAILED,	/* the machine cannot go on; our side: see tkvm_machine_report() */
+	/* The program has not ended; the next run continues where it was: */
+	TKVM_IDLE,	 /* limits.idle said so */
+	TKVM_INTERRUPTED /* tkvm_machine_interrupt() */
 };
 
 enum tkvm_limit {
@@ -100,6 +103,13 @@ enum tkvm_limit {
 struct tkvm_run_limits {
 	size_t size;	  /* sizeof(struct tkvm_run_limits) */
 	uint64_t wall_ns; /* nanoseconds from the call on; 0: none */
+	/*
+	 * Called when every thread of the program waits for something that has not come yet, before
+	 * the library waits for it: 0 to wait, 1 to end the run with TKVM_IDLE. NULL: wait. It may
+	 * not call anything with this machine that changes it.
+	 */
+	int (*idle)(void *ctx);
+	void *idle_ctx;
 };
 
 struct tkvm_result {
@@ -113,9 +123,9 @@ struct tkvm_result {
 /*
  * Run the program until it ends, one way or another. @limits may be NULL. What becomes of the
  * program is not an error: the call returns 0 and fills *@result. Afterwards the machine cannot
- * be run again. Returns -errno, *@result untouched, if it could not run at all:
- *   -EINVAL  no program is loaded, or it ended before; limits->size is no good
- *   -EAGAIN, -ENOMEM  the host has no timer or memory left
+ * be run again, unless the outcome is TKVM_IDLE or TKVM_INTERRUPTED. Returns -errno, *@result
+ * untouched, if it could not run at all: -EINVAL  no program is loaded, or it ended before;
+ * limits->size is no good -EAGAIN, -ENOMEM  the host has no timer or memory left
  */
 TKVM_API int tkvm_machine_run(struct tkvm_machine *machine, const struct tkvm_run_limits *limits,
 			      struct tkvm_result *result, struct tkvm_error *err);
@@ -126,6 +136,12 @@ TKVM_API int tkvm_machine_run(struct tkvm_machine *machine, const struct tkvm_ru
  *   -EINVAL  no such signal
  */
 TKVM_API int tkvm_machine_signal(struct tkvm_machine *machine, int signo);
+
+/*
+ * End the run soon, or the next one if there is none, with TKVM_INTERRUPTED. Any thread, at any
+ * time between create and destroy; also from a signal handler.
+ */
+TKVM_API void tkvm_machine_interrupt(struct tkvm_machine *machine);
 
 /* After TKVM_FAILED: registers, code bytes and page walk, several lines. "" otherwise. */
 TKVM_API const char *tkvm_machine_report(const struct tkvm_machine *machine);

@@ -80,7 +80,11 @@ void tk_machine_result(struct tkvm_machine *machine, struct tkvm_result *result)
 	const struct tk_proc *proc = &machine->proc;
 
 	*result = (struct tkvm_result){.status = proc->exit_status, .signal = proc->term_signal};
-	if (machine->failed) {
+	if (!proc->exiting) {
+		result->outcome = machine->suspended;
+		snprintf(result->message, sizeof(result->message), "%s",
+			 machine->suspended == TKVM_IDLE ? "idle" : "interrupted");
+	} else if (machine->failed) {
 		result->outcome = TKVM_FAILED;
 		say_failure(machine, result);
 	} else if (proc->limit_hit) {

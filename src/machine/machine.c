@@ -204,6 +204,7 @@ void tkvm_machine_destroy(struct tkvm_machine *machine)
 	if (machine->have_kvm)
 		tk_kvm_close(&machine->kvm);
 	tk_policy_destroy(&machine->rules);
+	tk_kick_destroy(machine->own_kick);
 	tk_buf_free(&machine->report);
 	free(machine->pollfds);
 	free(machine);

@@ -31,7 +31,7 @@ struct tkvm_policy {
 
 enum tk_phase {
 	TK_PHASE_EMPTY,	 /* no program yet */
-	TK_PHASE_LOADED, /* never ran */
+	TK_PHASE_LOADED, /* it can be run */
 	TK_PHASE_OVER,	 /* it ended, or loading failed */
 };
 
@@ -47,6 +47,10 @@ struct tkvm_machine {
 	bool have_kvm, have_files; /* what there is to undo */
 
 	/* the run loop */
+	int (*idle)(void *ctx); /* of this run's limits */
+	void *idle_ctx;
+	enum tkvm_outcome
+		suspended; /* the run ends, the program does not: IDLE, INTERRUPTED; or 0 */
 	s64 wall_deadline;
 	s64 armed;		/* when the next kick comes, TK_FOREVER: none */
 	s64 turn;		/* when @last became that */
@@ -68,8 +72,11 @@ struct tkvm_machine {
 
 	/* other threads */
 	_Atomic u64 signals;		/* sent from outside, not yet taken: TK_SIGBIT */
+	atomic_bool interrupt;		/* wanted, not yet done */
 	_Atomic(struct tk_kick *) kick; /* NULL: nobody runs it */
 	atomic_int kickers;		/* threads that may be using @kick */
+	struct tk_kick *own_kick;	/* of thread @kick_tid, kept between runs */
+	pid_t kick_tid;
 };
 
 /* rules.c: @to is only to be destroyed if the call succeeds. 0 or -ENOMEM. */

@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "machine/machine.h"
 #include "sys/sys.h"
@@ -142,7 +144,7 @@ static void step(struct tkvm_machine *machine)
 
 static void loop(struct tkvm_machine *machine)
 {
-	while (!machine->proc.exiting) {
+	while (!machine->proc.exiting && !machine->suspended) {
 		if (machine->look || machine->proc.attention)
 			tk_machine_look(machine);
 		else
@@ -150,37 +152,60 @@ static void loop(struct tkvm_machine *machine)
 	}
 }
 
-/* From here on tkvm_machine_signal() may interrupt the calling thread. */
-static int begin(struct tkvm_machine *machine, const struct tkvm_run_limits *limits,
-		 struct tkvm_error *err)
+/* Making one takes several system calls, and most machines are always run by the same thread. */
+static int get_kick(struct tkvm_machine *machine, struct tkvm_error *err)
 {
-	struct tk_kick *kick;
-	int rc = tk_kick_create(&kick, err);
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+	int rc;
 
-	if (rc)
-		return rc;
+	if (machine->own_kick && machine->kick_tid == tid)
+		return 0;
+	tk_kick_destroy(machine->own_kick);
+	machine->own_kick = NULL;
+	rc = tk_kick_create(&machine->own_kick, err);
+	machine->kick_tid = tid;
+	return rc;
+}
+
+static void set_deadline(struct tkvm_machine *machine, const struct tkvm_run_limits *limits)
+{
 	machine->wall_deadline = TK_FOREVER;
 	if (limits && limits->wall_ns &&
 	    (limits->wall_ns > INT64_MAX ||
 	     __builtin_add_overflow(tk_now_ns(), (s64)limits->wall_ns, &machine->wall_deadline)))
 		machine->wall_deadline = TK_FOREVER;
+}
+
+/* From here on tkvm_machine_signal() may interrupt the calling thread. */
+static int begin(struct tkvm_machine *machine, const struct tkvm_run_limits *limits,
+		 struct tkvm_error *err)
+{
+	int rc = get_kick(machine, err);
+
+	if (rc)
+		return rc;
+	set_deadline(machine, limits);
+	machine->idle = limits ? limits->idle : NULL;
+	machine->idle_ctx = limits ? limits->idle_ctx : NULL;
+	machine->suspended = 0;
 	machine->armed = TK_FOREVER;
 	machine->slice_end = 0;
 	machine->look = machine->kicked = true;
 	machine->poll_ns = 0;
-	atomic_store(&machine->kick, kick);
+	atomic_store(&machine->kick, machine->own_kick);
 	return 0;
 }
 
 static void end(struct tkvm_machine *machine)
 {
-	struct tk_kick *kick = atomic_exchange(&machine->kick, NULL);
-
+	atomic_store(&machine->kick, NULL);
 	while (atomic_load(&machine->kickers))
 		sched_yield(); /* they hold it for one system call */
-	tk_kick_destroy(kick);
+	if (machine->armed != TK_FOREVER)
+		tk_kick_disarm(machine->own_kick);
 	tk_proc_account(&machine->proc, NULL);
-	machine->phase = TK_PHASE_OVER;
+	if (machine->proc.exiting)
+		machine->phase = TK_PHASE_OVER;
 }
 
 int tkvm_machine_run(struct tkvm_machine *machine, const struct tkvm_run_limits *limits,
@@ -203,17 +228,28 @@ int tkvm_machine_run(struct tkvm_machine *machine, const struct tkvm_run_limits 
 	return 0;
 }
 
-int tkvm_machine_signal(struct tkvm_machine *machine, int signo)
+static void kick(struct tkvm_machine *machine)
 {
 	struct tk_kick *kick;
 
-	if (signo < 1 || signo > TK_NSIG)
-		return -EINVAL;
-	atomic_fetch_or(&machine->signals, TK_SIGBIT(signo));
 	atomic_fetch_add(&machine->kickers, 1);
 	kick = atomic_load(&machine->kick);
 	if (kick)
 		tk_kick_send(kick);
 	atomic_fetch_sub(&machine->kickers, 1);
+}
+
+int tkvm_machine_signal(struct tkvm_machine *machine, int signo)
+{
+	if (signo < 1 || signo > TK_NSIG)
+		return -EINVAL;
+	atomic_fetch_or(&machine->signals, TK_SIGBIT(signo));
+	kick(machine);
 	return 0;
+}
+
+void tkvm_machine_interrupt(struct tkvm_machine *machine)
+{
+	atomic_store(&machine->interrupt, true);
+	kick(machine);
 }

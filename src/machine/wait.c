@@ -198,6 +198,11 @@ void tk_machine_look(struct tkvm_machine *machine)
 	if (machine->armed <= now)
 		machine->armed = TK_FOREVER;
 	take_signals(machine);
+	if (atomic_exchange(&machine->interrupt, false)) {
+		machine->suspended = TKVM_INTERRUPTED;
+		machine->look = true;
+		return;
+	}
 	if (now >= machine->wall_deadline) {
 		tk_machine_limit(machine, TKVM_LIMIT_TIME);
 		return;
@@ -238,6 +243,22 @@ static void nap(struct tkvm_machine *machine, const struct timespec *timeout)
 	}
 }
 
+/*
+ * Nobody waits for anything that is already there, and the embedder has other plans than waiting
+ * for the rest: the run ends. @n as gather() left it.
+ */
+static bool is_idle(struct tkvm_machine *machine, size_t n, s64 when, s64 now)
+{
+	if (!machine->idle || when <= now || machine->proc.attention)
+		return false;
+	if (poll(machine->pollfds, n + 1, 0))
+		return false;
+	if (machine->idle(machine->idle_ctx) != 1)
+		return false;
+	machine->suspended = TKVM_IDLE;
+	return true;
+}
+
 void tk_machine_wait(struct tkvm_machine *machine)
 {
 	s64 when = TK_MIN(next_event(machine), earliest_wait(&machine->proc)), now = tk_now_ns();
@@ -255,6 +276,8 @@ void tk_machine_wait(struct tkvm_machine *machine)
 		nap(machine, timeout);
 		return;
 	}
+	if (is_idle(machine, n, when, now))
+		return;
 	rc = ppoll(machine->pollfds, n + 1, timeout, NULL);
 	machine->last_poll = tk_now_ns();
 	if (rc > 0) {

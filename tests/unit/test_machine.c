@@ -215,6 +215,65 @@ static void test_stopped_program_continues(void **state)
 	destroy(&f);
 }
 
+static int answer(void *ctx)
+{
+	int *countdown = ctx;
+
+	return --*countdown == 0;
+}
+
+static void test_idle_run_goes_on_later(void **state)
+{
+	int countdown = 1;
+	struct tkvm_run_limits limits = {
+		.size = sizeof(limits), .idle = answer, .idle_ctx = &countdown};
+	struct tkvm_result result;
+	struct fixture f;
+
+	create(&f, "echo", 0);
+	assert_int_equal(tkvm_machine_run(f.machine, &limits, &result, NULL), 0);
+	assert_int_equal(result.outcome, TKVM_IDLE);
+	countdown = 1;
+	assert_int_equal(tkvm_machine_run(f.machine, &limits, &result, NULL), 0);
+	assert_int_equal(result.outcome, TKVM_IDLE);
+	assert_int_equal(countdown, 0);
+	/* what is there already is no reason to call it idle */
+	countdown = 1;
+	assert_int_equal(write(f.in[1], "x", 1), 1);
+	assert_int_equal(tkvm_machine_run(f.machine, &limits, &result, NULL), 0);
+	assert_int_equal(result.outcome, TKVM_EXITED);
+	assert_int_equal(result.status, 7);
+	assert_int_equal(countdown, 1);
+	destroy(&f);
+}
+
+static void *interrupt_later(void *arg)
+{
+	usleep(50000);
+	tkvm_machine_interrupt(arg);
+	return NULL;
+}
+
+static void test_interrupted_run_goes_on_later(void **state)
+{
+	struct tkvm_result result;
+	struct fixture f;
+	pthread_t t;
+
+	create(&f, "spin", 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(pthread_create(&t, NULL, interrupt_later, f.machine), 0);
+		result = run(&f, 20000 * MS);
+		pthread_join(t, NULL);
+		assert_int_equal(result.outcome, TKVM_INTERRUPTED);
+	}
+	/* one that comes between two runs ends the second, and no other */
+	tkvm_machine_interrupt(f.machine);
+	assert_int_equal(run(&f, 20000 * MS).outcome, TKVM_INTERRUPTED);
+	assert_int_equal(run(&f, 50 * MS).limit, TKVM_LIMIT_TIME);
+	destroy(&f);
+}
+
 static void test_wrong_order_is_refused(void **state)
 {
 	struct tkvm_error err = {0};
@@ -329,6 +388,8 @@ int main(void)
 		cmocka_unit_test(test_signal_ends_a_busy_program),
 		cmocka_unit_test(test_signal_before_the_run_is_kept),
 		cmocka_unit_test(test_stopped_program_continues),
+		cmocka_unit_test(test_idle_run_goes_on_later),
+		cmocka_unit_test(test_interrupted_run_goes_on_later),
 		cmocka_unit_test(test_wrong_order_is_refused),
 		cmocka_unit_test(test_bad_options),
 		cmocka_unit_test(test_programs_that_cannot_be_loaded),
