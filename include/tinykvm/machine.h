@@ -159,7 +159,10 @@ struct tkvm_stats {
 	unsigned int mappings;
 };
 
-/* Fill *@stats up to stats->size. -EINVAL: stats->size is no good. */
+/*
+ * Fill *@stats up to stats->size; what is measured by a walk is not if it ends before that.
+ * -EINVAL: stats->size is no good.
+ */
 TKVM_API int tkvm_machine_stats(struct tkvm_machine *machine, struct tkvm_stats *stats);
 
 /* Calls of system call number @nr so far. */

@@ -6,8 +6,10 @@
 #include "tinykvm/error.h"
 #include "tinykvm/export.h"
 #include "tinykvm/host.h"
+#include "tinykvm/image.h"
 #include "tinykvm/machine.h"
 #include "tinykvm/policy.h"
+#include "tinykvm/server.h"
 
 #ifdef __cplusplus
 extern "C" {

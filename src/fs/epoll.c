@@ -16,6 +16,9 @@
 #include "fs/anon.h"
 #include "fs/epoll.h"
 
+/* What a muted file does not show. */
+#define INPUT ((u32)(EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP))
+
 static struct tk_epoll_item *find(struct tk_epoll *epoll, u32 fd, struct tk_file *file)
 {
 	struct tk_epoll_item *item;
@@ -41,7 +44,19 @@ static int host_ctl(struct tk_epoll *epoll, int op, int hostfd, struct tk_epoll_
 {
 	struct epoll_event event = {.events = events, .data.ptr = item};
 
+	if (item && item->file->muted)
+		event.events &= ~INPUT;
 	return epoll_ctl(epoll->file.hostfd, op, hostfd, &event) ? -errno : 0;
+}
+
+/* A one-shot registration that has fired stays disabled; an exclusive one cannot be changed. */
+void tk_epoll_refresh(struct tk_file *file)
+{
+	struct tk_epoll_item *item;
+
+	for (item = file->watches; item; item = item->next)
+		if (!item->spent)
+			host_ctl(item->epoll, EPOLL_CTL_MOD, item->hostfd, item, item->events);
 }
 
 /* Unlink from everything and free. The host registration goes first. */

@@ -46,6 +46,9 @@ int tk_epoll_ctl(struct tk_epoll *epoll, int op, u32 fd, struct tk_file *target,
 /* Up to @max events that are there now; a count or -errno. Never waits. */
 int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max);
 
+/* file->muted has changed: watch for other events. */
+void tk_epoll_refresh(struct tk_file *file);
+
 /* @file is about to go: drop its registrations everywhere. Called by tk_file_put(). */
 void tk_epoll_forget(struct tk_file *file);
 

@@ -20,7 +20,7 @@ void tk_file_init(struct tk_file *file, const struct tk_file_ops *ops, int hostf
 	file->refs = 1;
 	file->hostfd = hostfd;
 	file->flags = flags;
-	file->seekable = file->pollable = file->writable = false;
+	file->seekable = file->pollable = file->muted = file->writable = false;
 	file->may = 0;
 	file->pos = 0;
 	file->watches = NULL;

@@ -64,6 +64,7 @@ struct tk_file {
 	int flags;     /* O_ACCMODE | O_APPEND | O_NONBLOCK | O_PATH | ..., as F_GETFL shows them */
 	bool seekable; /* @pos means something */
 	bool pollable; /* may return -EAGAIN; hostfd can be waited for */
+	bool muted;    /* input that is there is not to be seen: poll(2) and epoll(7) leave it out */
 	bool writable; /* the policy lets what it names be changed through it: content, attributes
 			*/
 	unsigned int may; /* enum tk_may bits of the policy on it and, for a directory, below it */

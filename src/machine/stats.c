@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Numbers about a machine. */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "machine/machine.h"
@@ -37,11 +38,12 @@ int tkvm_machine_stats(struct tkvm_machine *machine, struct tkvm_stats *stats)
 {
 	const struct tk_proc *proc = &machine->proc;
 	struct tkvm_stats s = {.size = stats->size};
-	struct tk_mm_usage usage;
+	struct tk_mm_usage usage = {0};
 
 	if (stats->size < sizeof(stats->size) || stats->size > sizeof(s))
 		return -EINVAL;
-	tk_mm_usage(machine->mm, &usage);
+	if (stats->size > offsetof(struct tkvm_stats, resident_bytes))
+		tk_mm_usage(machine->mm, &usage);
 	s.exits = proc->stats.exits;
 	s.syscalls = count_calls(proc);
 	s.unknown_syscalls = proc->stats.unknown_calls;

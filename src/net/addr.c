@@ -93,7 +93,7 @@ int tk_addr_check_listen(const struct tk_sock *sock)
 
 	if (sock->family != AF_INET && sock->family != AF_INET6)
 		return 0;
-	getsockname(sock->file.hostfd, (struct sockaddr *)&addr, &len);
+	getsockname(tk_sock_host(sock), (struct sockaddr *)&addr, &len);
 	return tk_policy_may_net(sock->policy, TK_NET_LISTEN, (struct sockaddr *)&addr, len)
 		       ? 0
 		       : -EACCES;

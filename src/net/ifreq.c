@@ -17,7 +17,7 @@ static long number(struct tk_sock *sock, struct tk_mm *mm, unsigned int cmd, u64
 {
 	int n = 0;
 
-	if (ioctl(sock->file.hostfd, cmd, &n))
+	if (ioctl(tk_sock_host(sock), cmd, &n))
 		return -errno;
 	return tk_copy_out(mm, arg, &n, sizeof(n));
 }
@@ -28,7 +28,7 @@ static long interface(struct tk_sock *sock, struct tk_mm *mm, unsigned int cmd, 
 
 	if (tk_copy_in(mm, &req, arg, sizeof(req)))
 		return -EFAULT;
-	if (ioctl(sock->file.hostfd, cmd, &req))
+	if (ioctl(tk_sock_host(sock), cmd, &req))
 		return -errno;
 	return tk_copy_out(mm, arg, &req, sizeof(req));
 }
@@ -53,7 +53,7 @@ static long interfaces(struct tk_sock *sock, struct tk_mm *mm, u64 arg)
 		if (!conf.ifc_buf)
 			return -ENOMEM;
 	}
-	if (ioctl(sock->file.hostfd, SIOCGIFCONF, &conf))
+	if (ioctl(tk_sock_host(sock), SIOCGIFCONF, &conf))
 		rc = -errno;
 	if (!rc && guest.buf)
 		rc = tk_copy_out(mm, guest.buf, conf.ifc_buf, (size_t)conf.ifc_len);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/gate.h"
 #include "net/opts.h"
 
 #ifndef IP_LOCAL_PORT_RANGE
@@ -102,11 +103,15 @@ int tk_opt_set(struct tk_sock *sock, int level, int name, const void *value, soc
 {
 	const struct opt *opt = find(level, name);
 	size_t row = (size_t)(opt - table);
-	int n = int_value(value, len);
+	int n = int_value(value, len), fd = sock->file.hostfd;
 
 	if (opt->class == PRIORITY && len >= sizeof(int) && (n < 0 || n > MAX_PRIORITY))
 		return -EPERM;
-	if (setsockopt(sock->file.hostfd, level, name, value, len))
+	if (sock->gate)
+		fd = tk_gate_option_set(sock, (unsigned int)row);
+	if (fd < 0)
+		return fd;
+	if (setsockopt(fd, level, name, value, len))
 		return -errno;
 	if (opt->class == LOWAT)
 		sock->rcvlowat = n < 0 ? INT32_MAX : n ? n : 1;
@@ -129,6 +134,12 @@ static void show_peer(const struct tk_net_ids *ids, void *value, socklen_t len)
 	memcpy(value, &cred, sizeof(cred));
 }
 
+static int readable(const struct tk_sock *sock, const struct opt *opt)
+{
+	return sock->gate ? tk_gate_option_get(sock, (unsigned int)(opt - table))
+			  : sock->file.hostfd;
+}
+
 int tk_opt_get(struct tk_sock *sock, const struct tk_net_ids *ids, int level, int name, void *value,
 	       socklen_t *len)
 {
@@ -141,7 +152,7 @@ int tk_opt_get(struct tk_sock *sock, const struct tk_net_ids *ids, int level, in
 		struct ucred cred = {0};
 		socklen_t full = sizeof(cred);
 
-		if (getsockopt(sock->file.hostfd, level, name, &cred, &full))
+		if (getsockopt(tk_sock_host(sock), level, name, &cred, &full))
 			return -errno;
 		show_peer(ids, &cred, full);
 		*len = TK_MIN(*len, full);
@@ -149,5 +160,36 @@ int tk_opt_get(struct tk_sock *sock, const struct tk_net_ids *ids, int level, in
 		return 0;
 	}
 	*len = TK_MIN(*len, (socklen_t)opt->size);
-	return getsockopt(sock->file.hostfd, level, name, value, len) ? -errno : 0;
+	return getsockopt(readable(sock, opt), level, name, value, len) ? -errno : 0;
+}
+
+/* Options whose value, once read, can be set again to the same effect. */
+static bool is_restorable(const struct opt *opt)
+{
+	if (opt->level == SOL_SOCKET)
+		return opt->name != SO_RCVBUF && opt->name != SO_SNDBUF && opt->name != SO_PEEK_OFF;
+	if (opt->level == IPPROTO_TCP)
+		return opt->name != TCP_MAXSEG && opt->name != TCP_WINDOW_CLAMP;
+	return opt->level == IPPROTO_IP && (opt->name == IP_TOS || opt->name == IP_TTL);
+}
+
+static int restore(struct tk_sock *sock, const struct opt *opt, int like)
+{
+	u8 value[16];
+	socklen_t len = opt->size;
+
+	if (!is_restorable(opt) || len > sizeof(value) ||
+	    getsockopt(like, opt->level, opt->name, value, &len))
+		return -ENOTSUP;
+	return setsockopt(sock->file.hostfd, opt->level, opt->name, value, len) ? -errno : 0;
+}
+
+int tk_opts_restore(struct tk_sock *sock, int like)
+{
+	int rc = 0;
+
+	for (size_t word = 0; word < TK_ARRAY_SIZE(sock->opts_set); word++)
+		for (u64 set = sock->opts_set[word]; set && !rc; set &= set - 1)
+			rc = restore(sock, &table[64 * word + (size_t)__builtin_ctzll(set)], like);
+	return rc;
 }

@@ -19,4 +19,10 @@ int tk_opt_set(struct tk_sock *sock, int level, int name, const void *value, soc
 int tk_opt_get(struct tk_sock *sock, const struct tk_net_ids *ids, int level, int name, void *value,
 	       socklen_t *len);
 
+/*
+ * Set the options that the guest set on @sock to what they are on the host's socket @like. 0, or
+ * -errno if that cannot be done for one of them.
+ */
+int tk_opts_restore(struct tk_sock *sock, int like);
+
 #endif

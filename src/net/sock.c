@@ -10,10 +10,14 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "fs/anon.h"
+#include "net/follow.h"
+#include "net/gate.h"
 #include "net/ifreq.h"
 #include "net/netlink.h"
 #include "net/rights.h"
@@ -81,14 +85,22 @@ ssize_t tk_sock_send(struct tk_sock *sock, const struct msghdr *msg, int flags)
 
 	if (sock->family == AF_NETLINK)
 		return tk_netlink_send(sock, msg, flags);
-	rc = sendmsg(sock->file.hostfd, msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
-	return rc < 0 ? -errno : rc;
+	rc = sendmsg(tk_sock_host(sock), msg, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (rc < 0)
+		return -errno;
+	if (rc > 0 && sock->follow.ops)
+		tk_follow_sent(sock, msg, (size_t)rc);
+	return rc;
 }
 
 ssize_t tk_sock_recv(struct tk_sock *sock, struct msghdr *msg, int flags)
 {
-	ssize_t rc = recvmsg(sock->file.hostfd, msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t rc;
 
+	flags |= MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
+	if (sock->follow.ops)
+		return tk_follow_recv(sock, msg, flags);
+	rc = recvmsg(tk_sock_host(sock), msg, flags);
 	return rc < 0 ? -errno : rc;
 }
 
@@ -97,7 +109,7 @@ s64 tk_sock_timeout(const struct tk_sock *sock, int opt)
 	struct timeval tv = {0};
 	socklen_t len = sizeof(tv);
 
-	if (getsockopt(sock->file.hostfd, SOL_SOCKET, opt, &tv, &len) ||
+	if (getsockopt(tk_sock_host(sock), SOL_SOCKET, opt, &tv, &len) ||
 	    (!tv.tv_sec && !tv.tv_usec) || tv.tv_sec >= TK_FOREVER / TK_NSEC_PER_SEC)
 		return TK_FOREVER;
 	return tv.tv_sec * TK_NSEC_PER_SEC + tv.tv_usec * 1000;
@@ -146,9 +158,16 @@ static void sock_release(struct tk_file *file)
 {
 	struct tk_sock *sock = tk_sock_of(file);
 
-	end_lingering(sock);
-	close(file->hostfd);
-	file->hostfd = -1;
+	if (sock->follow.ops) {
+		tk_follow_end(sock);
+	} else {
+		if (!sock->gate)
+			end_lingering(sock);
+		close(file->hostfd);
+		file->hostfd = -1;
+	}
+	if (sock->gate)
+		tk_gate_free(sock);
 	if (sock->bind_dir >= 0)
 		close(sock->bind_dir);
 	tk_list_del(&sock->bound);
@@ -156,8 +175,14 @@ static void sock_release(struct tk_file *file)
 		tk_rights_sweep(sock->net);
 }
 
+static int sock_stat(struct tk_file *file, struct stat *st)
+{
+	return fstat(tk_sock_host(tk_sock_of(file)), st) ? -errno : 0;
+}
+
 static const struct tk_file_ops sock_ops = {
 	.kind = "socket",
+	.stat = sock_stat,
 	.readv = sock_readv,
 	.writev = sock_writev,
 	.ioctl = sock_ioctl,
@@ -187,6 +212,21 @@ int tk_sock_new(struct tk_file **ret, struct tk_net *net, const struct tk_policy
 	tk_list_init(&sock->bound);
 	*ret = &sock->file;
 	return 0;
+}
+
+void tk_sock_rename(struct tk_file *file, const char *name)
+{
+	char *copy = name ? strdup(name) : NULL;
+
+	if (!copy)
+		return;
+	free(file->path);
+	file->path = copy;
+}
+
+int tk_sock_host(const struct tk_sock *sock)
+{
+	return sock->gate ? tk_gate_real(sock->gate) : sock->file.hostfd;
 }
 
 struct tk_sock *tk_sock_of(struct tk_file *file)

@@ -19,6 +19,15 @@ struct tk_unix_name {
 	struct sockaddr_un addr;
 };
 
+struct tk_gate;
+
+/* Whom to tell of a connection's life (net/follow.h). */
+struct tk_follow {
+	const struct tkvm_connection_ops *ops; /* NULL: nobody */
+	void *ctx;
+	int listener; /* the host's socket that it was accepted from; borrowed */
+};
+
 struct tk_sock {
 	struct tk_file file;
 	struct tk_net *net;
@@ -29,6 +38,10 @@ struct tk_sock {
 	int backlog;	 /* of the last listen(2) */
 	int rcvlowat;	 /* SO_RCVLOWAT as set; 1 */
 	u64 opts_set[2]; /* bit n: row n of the option table was set */
+
+	struct tk_gate *gate; /* a fork's listening socket (net/gate.h); NULL: not that */
+	struct tk_follow follow;
+	bool accepted; /* by accept(2) */
 
 	/* AF_UNIX: addresses as the guest wrote them, and the host's for the same (net/unix.h) */
 	struct tk_unix_name local, peer, host_local;
@@ -45,6 +58,12 @@ int tk_sock_check(const struct tk_policy *policy, int family, int type, int prot
 /* Wrap a non-blocking host socket, which is consumed in every case. @flags: O_NONBLOCK or 0. */
 int tk_sock_new(struct tk_file **ret, struct tk_net *net, const struct tk_policy *policy,
 		int hostfd, int family, int type, int protocol, int flags) TK_MUST_CHECK;
+
+/* /proc/self/fd and stat(2) show it as @name, "socket:[8]"; @name may be NULL. */
+void tk_sock_rename(struct tk_file *file, const char *name);
+
+/* The host's socket: file.hostfd, but for a gate. */
+int tk_sock_host(const struct tk_sock *sock);
 
 struct tk_sock *tk_sock_of(struct tk_file *file); /* NULL: -ENOTSOCK */
 

@@ -164,6 +164,8 @@ int tk_unix_bind(struct tk_sock *sock, struct tk_ns *ns, const struct tk_fdtable
 	char text[PATH_MAX] = "";
 	int rc = 0;
 
+	if (sock->gate)
+		return -EINVAL; /* it has a name */
 	/* The family alone asks for an abstract name of the kernel's choice (unix(7), autobind). */
 	if (len != PATH_AT || name->ss_family != AF_UNIX)
 		rc = parse(name, len, text);

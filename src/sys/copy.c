@@ -227,8 +227,8 @@ static bool is_hosts(struct tk_file *file)
 	const struct tk_sock *sock = tk_sock_of(file);
 	struct stat st;
 
-	if (sock)
-		return sock->family != AF_NETLINK;
+	if (sock) /* what goes through a followed connection has to be seen */
+		return sock->family != AF_NETLINK && !sock->follow.ops && !sock->gate;
 	if (file->hostfd < 0 || fstat(file->hostfd, &st))
 		return false;
 	if (tk_is_stream(file))
@@ -297,7 +297,7 @@ long tk_sys_tee(struct tk_task *task, const u64 a[6])
 	rc = two_files(task, a[0], a[1], &in, &out);
 	if (rc)
 		return rc;
-	if (in->hostfd < 0 || out->hostfd < 0)
+	if (in->hostfd < 0 || out->hostfd < 0 || tk_sock_of(in) || tk_sock_of(out))
 		return -EINVAL;
 	n = tk_tee_nosignal(in->hostfd, out->hostfd, TK_MIN(a[2], TK_MIB(1)),
 			    flags | SPLICE_F_NONBLOCK);

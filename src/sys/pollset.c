@@ -42,6 +42,8 @@ bool tk_pollset_add(struct tk_pollset *set, unsigned int i, struct tk_task *task
 		set->known[i] = POLLNVAL;
 		return false;
 	}
+	if (file->muted)
+		events &= ~(POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | POLLRDHUP);
 	if (file->hostfd >= 0) {
 		set->host[i] = (struct pollfd){.fd = file->hostfd, .events = events};
 		return true;

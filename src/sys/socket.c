@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "net/addr.h"
+#include "net/follow.h"
+#include "net/gate.h"
 #include "net/unix.h"
 #include "sys/newfd.h"
 #include "sys/sock.h"
@@ -106,7 +108,7 @@ long tk_sys_bind(struct tk_task *task, const u64 a[6])
 	rc = tk_addr_check(sock, TK_ADDR_BIND, &addr, &len);
 	if (rc)
 		return rc;
-	return bind(sock->file.hostfd, (struct sockaddr *)&addr, len) ? -errno : 0;
+	return bind(tk_sock_host(sock), (struct sockaddr *)&addr, len) ? -errno : 0;
 }
 
 long tk_sys_listen(struct tk_task *task, const u64 a[6])
@@ -118,6 +120,8 @@ long tk_sys_listen(struct tk_task *task, const u64 a[6])
 		rc = tk_addr_check_listen(sock);
 	if (rc)
 		return rc;
+	if (sock->gate)
+		return 0; /* it listens; the backlog is shared with others */
 	if (listen(sock->file.hostfd, (int)a[1]))
 		return -errno;
 	sock->listening = true;
@@ -125,15 +129,13 @@ long tk_sys_listen(struct tk_task *task, const u64 a[6])
 	return 0;
 }
 
-/* Wrap an accepted connection, tell its address, give it a descriptor. */
-static long accepted(struct tk_task *task, const struct tk_sock *sock, int hostfd, int flags,
-		     const u64 a[6], struct sockaddr_storage *name, socklen_t len)
+/* Fill in an accepted connection, tell its address, give it a descriptor. */
+static long accepted(struct tk_task *task, const struct tk_sock *sock, struct tk_file *file,
+		     int flags, const u64 a[6], struct sockaddr_storage *name, socklen_t len)
 {
-	struct tk_file *file;
-	long rc = wrap(task, hostfd, sock, flags, &file);
+	long rc;
 
-	if (rc)
-		return rc;
+	tk_sock_of(file)->accepted = true;
 	tk_sock_of(file)->local = sock->local;
 	tk_sock_of(file)->rcvlowat = sock->family == AF_UNIX ? 1 : sock->rcvlowat;
 	if (sock->family == AF_UNIX)
@@ -146,12 +148,29 @@ static long accepted(struct tk_task *task, const struct tk_sock *sock, int hostf
 	return tk_fd_install_or_put(&task->proc->files, file, flags & SOCK_CLOEXEC);
 }
 
+/* A connection, from the host or from who offers them; the address of the other end. */
+static int take_connection(struct tk_task *task, struct tk_sock *sock, int flags,
+			   struct tk_file **file, struct sockaddr_storage *name, socklen_t *len)
+{
+	int rc, fd;
+
+	if (sock->gate) {
+		rc = tk_gate_accept(sock, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0, file);
+		if (!rc && getpeername((*file)->hostfd, (struct sockaddr *)name, len))
+			*len = 0; /* it is gone already */
+		return rc;
+	}
+	fd = accept4(sock->file.hostfd, (struct sockaddr *)name, len, TYPE_FLAGS);
+	return fd < 0 ? -errno : wrap(task, fd, sock, flags, file);
+}
+
 static long do_accept(struct tk_task *task, const u64 a[6], int flags)
 {
 	struct sockaddr_storage name = {0};
 	socklen_t len = sizeof(name);
 	struct tk_sock *sock;
-	int fd, rc;
+	struct tk_file *file;
+	int rc;
 
 	if (flags & ~TYPE_FLAGS)
 		return -EINVAL;
@@ -160,11 +179,11 @@ static long do_accept(struct tk_task *task, const u64 a[6], int flags)
 		return rc;
 	if (tk_fds_full(task))
 		return -EMFILE;
-	fd = accept4(sock->file.hostfd, (struct sockaddr *)&name, &len, TYPE_FLAGS);
-	if (fd >= 0)
-		return accepted(task, sock, fd, flags, a, &name, len);
-	if (errno != EAGAIN || tk_sock_nonblocking(sock, 0))
-		return -errno;
+	rc = take_connection(task, sock, flags, &file, &name, &len);
+	if (!rc)
+		return accepted(task, sock, file, flags, a, &name, len);
+	if (rc != -EAGAIN || tk_sock_nonblocking(sock, 0))
+		return rc;
 	return tk_sock_wait(task, sock, POLLIN);
 }
 
@@ -209,6 +228,8 @@ static int try_connect(struct tk_task *task, struct tk_sock *sock, struct sockad
 {
 	int rc;
 
+	if (sock->gate)
+		return sock->family == AF_UNIX ? -EINVAL : -EISCONN;
 	if (sock->family == AF_UNIX && (len < 2 || addr->ss_family != AF_UNSPEC))
 		return connect_unix(task, sock, addr, len);
 	if (sock->family == AF_UNIX) {
@@ -256,7 +277,7 @@ static long tell_name(struct tk_task *task, const u64 a[6], name_fn *ask, bool p
 
 	if (rc)
 		return rc;
-	if (ask(sock->file.hostfd, (struct sockaddr *)&name, &len))
+	if (ask(tk_sock_host(sock), (struct sockaddr *)&name, &len))
 		return -errno;
 	own = peer ? &sock->peer : &sock->local;
 	if (sock->family == AF_UNIX && !tk_unix_translate(&task->proc->net, &name, &len) &&
@@ -281,6 +302,16 @@ long tk_sys_getpeername(struct tk_task *task, const u64 a[6])
 	return tell_name(task, a, getpeername, true);
 }
 
+/* The host's socket is shared with other forks: it goes on listening. */
+static long shut_gate(struct tk_sock *sock, int how)
+{
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		return -EINVAL;
+	if (how != SHUT_WR)
+		tk_gate_shut(sock);
+	return 0;
+}
+
 long tk_sys_shutdown(struct tk_task *task, const u64 a[6])
 {
 	struct tk_sock *sock;
@@ -288,5 +319,11 @@ long tk_sys_shutdown(struct tk_task *task, const u64 a[6])
 
 	if (rc)
 		return rc;
-	return shutdown(sock->file.hostfd, (int)a[1]) ? -errno : 0;
+	if (sock->gate)
+		return shut_gate(sock, (int)a[1]);
+	if (shutdown(sock->file.hostfd, (int)a[1]))
+		return -errno;
+	if (sock->follow.ops)
+		tk_follow_shut(sock, (int)a[1]);
+	return 0;
 }

@@ -2,6 +2,8 @@
 /* The public headers, each by itself and all together, are C++. */
 #include "tinykvm/error.h"
 #include "tinykvm/export.h"
+#include "tinykvm/server.h"
+#include "tinykvm/image.h"
 #include "tinykvm/policy.h"
 #include "tinykvm/machine.h"
 #include "tinykvm/host.h"

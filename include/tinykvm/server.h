@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Serving connections with machines: finding out that a program is ready for them, handing it
+ * connections that the caller accepted, and following what it does with them.
+ *
+ * The program of a fork does not see the queue of its listening sockets: it accepts what it is
+ * offered here, and nothing else. (A machine that is no fork accepts for itself, as ever.)
+ */
+#ifndef TINYKVM_SERVER_H
+#define TINYKVM_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "tinykvm/error.h"
+#include "tinykvm/export.h"
+#include "tinykvm/machine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * True if @machine's program waits for connections: it has a listening socket, all its threads are
+ * blocked, and one of them in a call that a new connection would end. *@call (may be NULL) becomes
+ * the name of the kind of call: "epoll", "poll", "select" or "accept". To be asked while the
+ * machine is not running, or from its idle function.
+ */
+TKVM_API int tkvm_machine_ready(struct tkvm_machine *machine, const char **call);
+
+/* What the threads are doing, for people: one call of @fn for each, with text like "runs" or "waits
+ * in futex". */
+TKVM_API void tkvm_machine_threads(struct tkvm_machine *machine,
+				   void (*fn)(void *ctx, int tid, const char *name,
+					      const char *doing),
+				   void *ctx);
+
+/* How many connections that it accepted the program holds open. */
+TKVM_API unsigned int tkvm_machine_connections(struct tkvm_machine *machine);
+
+struct tkvm_listener {
+	size_t size; /* sizeof(struct tkvm_listener), set by the caller */
+	int fd; /* the host's socket, non-blocking; it remains the machine's: use a duplicate */
+	socklen_t addr_len;
+	struct sockaddr_storage addr;
+};
+
+/*
+ * The @n-th listening stream socket of the program, in the order of its descriptors, counted from
+ * 0. A fork has the same ones as the machine that was frozen.
+ *   -ENOENT  there are not that many
+ *   -EINVAL  listener->size is no good
+ */
+TKVM_API int tkvm_machine_listener(struct tkvm_machine *machine, unsigned int n,
+				   struct tkvm_listener *listener);
+
+/* How the program's use of a connection ended. */
+enum tkvm_release {
+	TKVM_CLOSED,	/* it closed the connection, died, or was reset */
+	TKVM_UNCHANGED, /* the same, and the socket's options are what they were when offered */
+	TKVM_REFUSED	/* it never accepted the connection */
+};
+
+/*
+ * What becomes of a connection that was offered. All are called by the thread that runs, resets or
+ * destroys the machine, and must not call the library for that machine. NULL: not of interest.
+ */
+struct tkvm_connection_ops {
+	size_t size; /* sizeof(struct tkvm_connection_ops) */
+	/* The program has it now. */
+	void (*accepted)(void *ctx);
+	/*
+	 * The program wants up to @wanted bytes of what lies in the socket @fd (which may be
+	 * peeked at). Returns how many it may have now; what it may not have looks to it as if it
+	 * had not arrived yet. Only asked when needed; SIZE_MAX is "whatever there is".
+	 */
+	size_t (*input)(void *ctx, int fd, size_t wanted);
+	/* It took @len bytes. */
+	void (*took)(void *ctx, size_t len);
+	/* It sent the first @len bytes of @iov, which may change behind the callee's back. */
+	void (*sent)(void *ctx, const struct iovec *iov, int n, size_t len);
+	/* It called shutdown(2), which was done. */
+	void (*shut)(void *ctx, int how);
+	/*
+	 * It has it no more: @fd is the caller's again, and open (-1: lost for want of memory).
+	 * Always comes, and last.
+	 */
+	void (*released)(void *ctx, int fd, enum tkvm_release how);
+};
+
+/*
+ * Put connection @fd, a non-blocking stream socket, into the queue of the @n-th listening socket of
+ * @fork, which must not be running. @fd is the library's from then on, and comes back by
+ * ops->released(). @ops must stay valid until then.
+ *   -ENOENT  there is no such listening socket (any more)
+ *   -EINVAL  not a fork, or ops->size is no good
+ *   -ENOMEM
+ */
+TKVM_API int tkvm_machine_offer(struct tkvm_machine *fork, unsigned int n, int fd,
+				const struct tkvm_connection_ops *ops, void *ctx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

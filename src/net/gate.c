@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listening sockets of forks, see gate.h. An offer is a connection that the caller of the library
+ * accepted; it is handed back if the gate goes, or is reset, before the program accepts it.
+ *
+ * Invariant: there are as many bytes in the pipe as offers in the queue, until the gate is shut.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "net/follow.h"
+#include "net/gate.h"
+
+struct offer {
+	struct tk_list link;
+	int fd;
+	const struct tkvm_connection_ops *ops;
+	void *ctx;
+};
+
+struct tk_gate {
+	int real;   /* the host's listening socket, borrowed */
+	int bell;   /* write end of the pipe; -1: shut down */
+	int own;    /* socket that keeps the options set here; -1: none was */
+	u64 set[2]; /* rows of the option table that it has */
+	struct tk_list offers;
+};
+
+int tk_gate_real(const struct tk_gate *gate)
+{
+	return gate->real;
+}
+
+static struct tk_gate *gate_alloc(int real, int bell)
+{
+	struct tk_gate *gate = calloc(1, sizeof(*gate));
+
+	if (!gate)
+		return NULL;
+	gate->real = real;
+	gate->bell = bell;
+	gate->own = -1;
+	tk_list_init(&gate->offers);
+	return gate;
+}
+
+/* Everything a listening socket is to its program, but for the host's socket. */
+static void copy_sock(struct tk_sock *sock, const struct tk_sock *tmpl)
+{
+	sock->listening = true;
+	sock->backlog = tmpl->backlog;
+	sock->rcvlowat = tmpl->rcvlowat;
+	sock->opts_set[0] = tmpl->opts_set[0];
+	sock->opts_set[1] = tmpl->opts_set[1];
+	sock->local = tmpl->local;
+	sock->host_local = tmpl->host_local;
+	if (!tk_list_empty(&tmpl->bound))
+		tk_list_add_tail(&sock->net->bound, &sock->bound);
+}
+
+int tk_gate_new(struct tk_file **ret, const struct tk_sock *tmpl, struct tk_net *net,
+		const struct tk_policy *policy)
+{
+	struct tk_sock *sock;
+	struct tk_gate *gate;
+	struct tk_file *file;
+	int fds[2], rc;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	gate = gate_alloc(tk_sock_host(tmpl), fds[1]);
+	if (!gate) {
+		close(fds[0]);
+		close(fds[1]);
+		return -ENOMEM;
+	}
+	rc = tk_sock_new(&file, net, policy, fds[0], tmpl->family, tmpl->type, tmpl->protocol,
+			 tmpl->file.flags & O_NONBLOCK);
+	if (rc) {
+		close(fds[1]);
+		free(gate);
+		return rc;
+	}
+	tk_sock_rename(file, tmpl->file.path);
+	file->flags = tmpl->file.flags;
+	sock = tk_sock_of(file);
+	sock->gate = gate;
+	copy_sock(sock, tmpl);
+	*ret = file;
+	return 0;
+}
+
+static void drop_offers(struct tk_gate *gate)
+{
+	while (!tk_list_empty(&gate->offers)) {
+		struct offer *offer = tk_list_entry(gate->offers.next, struct offer, link);
+
+		tk_list_del(&offer->link);
+		if (offer->ops->released)
+			offer->ops->released(offer->ctx, offer->fd, TKVM_REFUSED);
+		free(offer);
+	}
+}
+
+static void drop_options(struct tk_gate *gate)
+{
+	if (gate->own >= 0)
+		close(gate->own);
+	gate->own = -1;
+	gate->set[0] = gate->set[1] = 0;
+}
+
+static void silence(const struct tk_sock *sock)
+{
+	char bytes[64];
+
+	while (read(sock->file.hostfd, bytes, sizeof(bytes)) > 0)
+		;
+}
+
+int tk_gate_reset(struct tk_sock *sock)
+{
+	struct tk_gate *gate = sock->gate;
+
+	if (gate->bell < 0)
+		return -ESTALE;
+	if (!tk_list_empty(&gate->offers)) {
+		drop_offers(gate);
+		silence(sock);
+	}
+	drop_options(gate);
+	return 0;
+}
+
+int tk_gate_offer(struct tk_sock *sock, int fd, const struct tkvm_connection_ops *ops, void *ctx)
+{
+	struct tk_gate *gate = sock->gate;
+	struct offer *offer;
+
+	if (gate->bell < 0)
+		return -ENOENT;
+	offer = malloc(sizeof(*offer));
+	if (!offer)
+		return -ENOMEM;
+	if (write(gate->bell, "", 1) != 1) {
+		free(offer);
+		return -ENOMEM;
+	}
+	*offer = (struct offer){.fd = fd, .ops = ops, .ctx = ctx};
+	tk_list_add_tail(&gate->offers, &offer->link);
+	return 0;
+}
+
+int tk_gate_accept(struct tk_sock *sock, int flags, struct tk_file **ret)
+{
+	struct tk_gate *gate = sock->gate;
+	struct offer offer, *first;
+	char byte;
+	int rc;
+
+	if (gate->bell < 0)
+		return -EINVAL;
+	if (tk_list_empty(&gate->offers))
+		return -EAGAIN;
+	first = tk_list_entry(gate->offers.next, struct offer, link);
+	tk_list_del(&first->link);
+	offer = *first;
+	free(first);
+	/* The byte is there: see the invariant. */
+	if (read(sock->file.hostfd, &byte, 1) != 1)
+		return -EAGAIN;
+	rc = tk_sock_new(ret, sock->net, sock->policy, offer.fd, sock->family, sock->type,
+			 sock->protocol, flags);
+	if (rc) {
+		if (offer.ops->released)
+			offer.ops->released(offer.ctx, -1, TKVM_CLOSED);
+		return rc;
+	}
+	tk_follow_begin(tk_sock_of(*ret), offer.ops, offer.ctx, gate->real);
+	return 0;
+}
+
+void tk_gate_shut(struct tk_sock *sock)
+{
+	struct tk_gate *gate = sock->gate;
+
+	drop_offers(gate);
+	silence(sock);
+	if (gate->bell >= 0)
+		close(gate->bell);
+	gate->bell = -1;
+}
+
+int tk_gate_option_set(struct tk_sock *sock, unsigned int row)
+{
+	struct tk_gate *gate = sock->gate;
+
+	if (gate->own < 0)
+		gate->own = socket(sock->family, sock->type | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				   sock->protocol);
+	if (gate->own < 0)
+		return -errno;
+	gate->set[row / 64] |= 1ull << (row % 64);
+	return gate->own;
+}
+
+int tk_gate_option_get(const struct tk_sock *sock, unsigned int row)
+{
+	const struct tk_gate *gate = sock->gate;
+
+	return gate->set[row / 64] >> (row % 64) & 1 ? gate->own : gate->real;
+}
+
+void tk_gate_free(struct tk_sock *sock)
+{
+	struct tk_gate *gate = sock->gate;
+
+	drop_offers(gate);
+	drop_options(gate);
+	if (gate->bell >= 0)
+		close(gate->bell);
+	free(gate);
+	sock->gate = NULL;
+}
