@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fs/dir.h"
+#include "fs/fork.h"
 #include "fs/ns.h"
 
 /* Host file systems use either small offsets or 63-bit hashes; none ends in this region. */
@@ -233,6 +234,55 @@ static void dir_release(struct tk_file *file)
 	tk_buf_free(&dir_of(file)->own);
 }
 
+static int copy_own(struct tk_buf *to, const struct tk_buf *from)
+{
+	tk_buf_free(to);
+	if (from->len)
+		tk_buf_add(to, from->data, from->len);
+	return to->failed ? -ENOMEM : 0;
+}
+
+static int dir_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+		    const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	const struct tk_dir *from = tk_container_of(tmpl, struct tk_dir, file);
+	struct tk_dir *dir;
+	int fd = -1;
+
+	if (tmpl->hostfd >= 0)
+		fd = tmpl->flags & O_PATH ? tk_fork_dup(tmpl) : tk_fork_reopen(tmpl, ctx);
+	if (tmpl->hostfd >= 0 && fd < 0)
+		return fd;
+	dir = calloc(1, sizeof(*dir));
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return -ENOMEM;
+	}
+	tk_file_init(&dir->file, tmpl->ops, fd, tmpl->flags, tmpl->path);
+	tk_fork_common(&dir->file, tmpl);
+	dir->st = from->st;
+	if (from->synth.ops)
+		dir->synth = ctx->ns->synth;
+	if (!dir->file.path || copy_own(&dir->own, &from->own)) {
+		tk_file_put(&dir->file);
+		return -ENOMEM;
+	}
+	ret[0] = &dir->file;
+	return 0;
+}
+
+static int dir_reset(struct tk_file *file, const struct tk_file *tmpl)
+{
+	const struct tk_dir *from = tk_container_of(tmpl, struct tk_dir, file);
+	struct tk_dir *dir = dir_of(file);
+
+	if (file->altered || (dir->synth.ops && copy_own(&dir->own, &from->own)))
+		return -ESTALE;
+	tk_fork_common(file, tmpl);
+	return 0;
+}
+
 static const struct tk_file_ops dir_ops = {
 	.kind = "directory",
 	.readv = dir_readv,
@@ -240,6 +290,8 @@ static const struct tk_file_ops dir_ops = {
 	.stat = dir_stat,
 	.getdents = dir_getdents,
 	.release = dir_release,
+	.fork = dir_fork,
+	.reset = dir_reset,
 };
 
 bool tk_is_dir(const struct tk_file *file)

@@ -10,11 +10,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "fs/anon.h"
 #include "fs/epoll.h"
+#include "fs/fork.h"
 
 /* What a muted file does not show. */
 #define INPUT ((u32)(EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP))
@@ -64,7 +66,9 @@ static void item_free(struct tk_epoll_item *item)
 {
 	struct tk_epoll_item **at = &item->file->watches;
 
-	host_ctl(item->epoll, EPOLL_CTL_DEL, item->hostfd, NULL, 0);
+	item->epoll->changed = true;
+	if (!item->idle)
+		host_ctl(item->epoll, EPOLL_CTL_DEL, item->hostfd, NULL, 0);
 	if (item->own_host)
 		close(item->hostfd);
 	while (*at != item)
@@ -90,10 +94,41 @@ static void epoll_release(struct tk_file *file)
 		item_free(item);
 }
 
+static int epoll_freeze(struct tk_file *file)
+{
+	struct pollfd ready = {.fd = file->hostfd, .events = POLLIN};
+
+	tk_epoll_of(file)->quiet = poll(&ready, 1, 0) == 0;
+	return 0;
+}
+
+/* The interest list comes later: tk_epoll_restore(). */
+static int epoll_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+		      const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	int rc = tk_epoll_new(&ret[0]);
+
+	if (!rc)
+		tk_fork_common(ret[0], tmpl);
+	return rc;
+}
+
+/* Which events were taken cannot be seen. If none was there to take, none is missing. */
+static int epoll_reset(struct tk_file *file, const struct tk_file *tmpl)
+{
+	if (file->used && !tk_container_of(tmpl, struct tk_epoll, file)->quiet)
+		return -ESTALE;
+	tk_fork_common(file, tmpl);
+	return 0;
+}
+
 static const struct tk_file_ops epoll_ops = {
 	.kind = "epoll",
 	.seek = tk_anon_seek,
 	.release = epoll_release,
+	.freeze = epoll_freeze,
+	.fork = epoll_fork,
+	.reset = epoll_reset,
 };
 
 int tk_epoll_new(struct tk_file **ret)
@@ -113,7 +148,8 @@ int tk_epoll_new(struct tk_file **ret)
 
 struct tk_epoll *tk_epoll_of(struct tk_file *file)
 {
-	return file->ops == &epoll_ops ? tk_container_of(file, struct tk_epoll, file) : NULL;
+	return file && file->ops == &epoll_ops ? tk_container_of(file, struct tk_epoll, file)
+					       : NULL;
 }
 
 /* The host keys by (file, descriptor): a second registration of one file needs a descriptor. */
@@ -128,40 +164,56 @@ static int item_host(struct tk_epoll *epoll, struct tk_epoll_item *item)
 	return item->hostfd < 0 ? -ENOMEM : 0;
 }
 
-static int ctl_add(struct tk_epoll *epoll, u32 fd, struct tk_file *target,
-		   const struct epoll_event *event)
+static struct tk_epoll_item *add(struct tk_epoll *epoll, u32 fd, struct tk_file *target,
+				 const struct epoll_event *event, bool idle, int *ret)
 {
 	struct tk_epoll_item *item = calloc(1, sizeof(*item));
 	int rc;
 
+	*ret = -ENOMEM;
 	if (!item)
-		return -ENOMEM;
+		return NULL;
 	*item = (struct tk_epoll_item){.epoll = epoll, .file = target, .fd = fd};
 	item->events = event->events & ~(u32)EPOLLWAKEUP;
 	item->data = event->data.u64;
+	item->idle = item->spent = idle;
 	rc = item_host(epoll, item);
-	if (!rc)
+	if (!rc && !idle)
 		rc = host_ctl(epoll, EPOLL_CTL_ADD, item->hostfd, item, item->events);
+	*ret = rc;
 	if (rc) {
 		if (item->own_host && item->hostfd >= 0)
 			close(item->hostfd);
 		free(item);
-		return rc;
+		return NULL;
 	}
 	item->next = target->watches;
 	target->watches = item;
 	tk_list_add_tail(&epoll->items, &item->link);
 	epoll->n_items++;
-	return 0;
+	epoll->changed = true;
+	return item;
+}
+
+static int ctl_add(struct tk_epoll *epoll, u32 fd, struct tk_file *target,
+		   const struct epoll_event *event)
+{
+	int rc;
+
+	add(epoll, fd, target, event, false, &rc);
+	return rc;
 }
 
 static int ctl_mod(struct tk_epoll_item *item, const struct epoll_event *event)
 {
 	u32 events = event->events & ~(u32)EPOLLWAKEUP;
-	int rc = host_ctl(item->epoll, EPOLL_CTL_MOD, item->hostfd, item, events);
+	int op = item->idle ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+	int rc = host_ctl(item->epoll, op, item->hostfd, item, events);
 
 	if (rc)
 		return rc;
+	item->idle = false;
+	item->epoll->changed = true;
 	item->events = events;
 	item->data = event->data.u64;
 	item->spent = false;
@@ -222,7 +274,95 @@ int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max
 
 		events[i].data.u64 = item->data;
 		if (item->events & EPOLLONESHOT)
-			item->spent = true;
+			item->spent = epoll->changed = true;
 	}
 	return n;
+}
+
+/* Once more what it was: registered with these events, or spent. */
+static int item_restore(struct tk_epoll_item *item, const struct tk_epoll_item *tmpl)
+{
+	struct tk_epoll *epoll = item->epoll;
+	bool same = item->events == tmpl->events && item->spent == tmpl->spent;
+	int rc = 0;
+
+	item->data = tmpl->data;
+	if (same)
+		return 0;
+	item->events = tmpl->events;
+	item->spent = tmpl->spent;
+	/* EPOLLEXCLUSIVE cannot be set or kept by EPOLL_CTL_MOD. */
+	if (!item->idle)
+		rc = host_ctl(epoll, EPOLL_CTL_DEL, item->hostfd, NULL, 0);
+	item->idle = true;
+	if (rc || tmpl->spent)
+		return rc;
+	item->idle = false;
+	return host_ctl(epoll, EPOLL_CTL_ADD, item->hostfd, item, item->events);
+}
+
+static int item_copy(struct tk_epoll *epoll, const struct tk_epoll_item *tmpl,
+		     struct tk_file *const *now, struct tk_list *before)
+{
+	const struct epoll_event event = {.events = tmpl->events, .data.u64 = tmpl->data};
+	struct tk_file *file = now[tmpl->file->slot - 1];
+	struct tk_epoll_item *item;
+	int rc;
+
+	item = add(epoll, tmpl->fd, file, &event, tmpl->spent, &rc);
+	if (!item)
+		return rc;
+	item->origin = tmpl;
+	tk_list_del(&item->link);
+	tk_list_add_tail(before, &item->link);
+	return 0;
+}
+
+/*
+ * No event was waiting when the machine was frozen: take away what registering has brought. What
+ * is there for good, such as the end of a connection that did not outlive the freezing, is shown.
+ */
+static int hush(struct tk_epoll *epoll)
+{
+	struct epoll_event events[64];
+	int n = epoll_wait(epoll->file.hostfd, events, TK_ARRAY_SIZE(events), 0), rc = 0;
+
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n && !rc; i++) {
+		struct tk_epoll_item *item = events[i].data.ptr;
+
+		if (events[i].events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR) ||
+		    item->events & EPOLLONESHOT)
+			rc = host_ctl(epoll, EPOLL_CTL_MOD, item->hostfd, item, item->events);
+	}
+	return rc;
+}
+
+int tk_epoll_restore(struct tk_epoll *epoll, const struct tk_epoll *tmpl,
+		     struct tk_file *const *now)
+{
+	struct tk_epoll_item *item, *tmp;
+	struct tk_list *at;
+	int rc = 0;
+
+	if (!epoll->changed && epoll->n_items == tmpl->n_items)
+		return tmpl->quiet ? hush(epoll) : 0;
+	tk_list_for_each_safe (item, tmp, &epoll->items, link)
+		if (!item->origin)
+			item_free(item);
+	at = epoll->items.next; /* the copies that are left, in the order of the originals */
+	tk_list_for_each (item, &tmpl->items, link) {
+		tmp = tk_list_entry(at, struct tk_epoll_item, link);
+		if (at != &epoll->items && tmp->origin == item) {
+			at = at->next;
+			rc = item_restore(tmp, item);
+		} else {
+			rc = item_copy(epoll, item, now, at);
+		}
+		if (rc)
+			return rc;
+	}
+	epoll->changed = false;
+	return tmpl->quiet ? hush(epoll) : 0;
 }

@@ -20,16 +20,20 @@ struct tk_epoll_item {
 	u32 events;
 	u64 data;
 	bool spent;	     /* EPOLLONESHOT has fired: disabled until EPOLL_CTL_MOD */
+	bool idle;	     /* not registered on the host: as spent as it was when frozen */
 	int hostfd;	     /* what the host's epoll watches */
 	bool own_host;	     /* @hostfd is a duplicate made for a second registration of @file */
 	struct tk_list link; /* in epoll->items */
-	struct tk_epoll_item *next; /* in file->watches */
+	struct tk_epoll_item *next;	    /* in file->watches */
+	const struct tk_epoll_item *origin; /* of a fork: the frozen one that it is a copy of */
 };
 
 struct tk_epoll {
 	struct tk_file file;
 	struct tk_list items;
 	unsigned int n_items;
+	bool changed; /* @items may be different from those of the image */
+	bool quiet;   /* frozen: no event was waiting */
 };
 
 int tk_epoll_new(struct tk_file **ret) TK_MUST_CHECK;
@@ -48,6 +52,13 @@ int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max
 
 /* file->muted has changed: watch for other events. */
 void tk_epoll_refresh(struct tk_file *file);
+
+/*
+ * Give @epoll, of a fork, the interest list of frozen @tmpl; @now are the fork's files by slot.
+ * 0 or -errno.
+ */
+int tk_epoll_restore(struct tk_epoll *epoll, const struct tk_epoll *tmpl,
+		     struct tk_file *const *now) TK_MUST_CHECK;
 
 /* @file is about to go: drop its registrations everywhere. Called by tk_file_put(). */
 void tk_epoll_forget(struct tk_file *file);

@@ -10,17 +10,65 @@
 
 #include "fs/anon.h"
 #include "fs/eventfd.h"
+#include "fs/fork.h"
 
 struct eventfd {
 	struct tk_file file;
 	bool semaphore;
+	u64 frozen; /* the counter when the machine was frozen */
 };
+
+static struct eventfd *of(const struct tk_file *file)
+{
+	return tk_container_of(file, struct eventfd, file);
+}
+
+static int eventfd_freeze(struct tk_file *file)
+{
+	return tk_fork_fdinfo(file->hostfd, "eventfd-count:", 16, &of(file)->frozen);
+}
+
+static int fill(int fd, u64 value)
+{
+	return value && eventfd_write(fd, value) ? -errno : 0;
+}
+
+static int eventfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+			const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	int flags = of(tmpl)->semaphore ? EFD_SEMAPHORE : 0;
+	int rc = tk_eventfd_new(&ret[0], 0, flags);
+
+	if (rc)
+		return rc;
+	tk_fork_common(ret[0], tmpl);
+	rc = fill(ret[0]->hostfd, of(tmpl)->frozen);
+	if (rc)
+		tk_file_put(ret[0]);
+	return rc;
+}
+
+/* A semaphore is read one at a time: some are made anew sooner. */
+static int eventfd_reset(struct tk_file *file, const struct tk_file *tmpl)
+{
+	eventfd_t value;
+	int n = of(file)->semaphore ? 8 : 1;
+
+	while (n-- > 0 && !eventfd_read(file->hostfd, &value))
+		if (of(file)->semaphore && !n)
+			return -ESTALE;
+	tk_fork_common(file, tmpl);
+	return fill(file->hostfd, of(tmpl)->frozen) ? -ESTALE : 0;
+}
 
 static const struct tk_file_ops eventfd_ops = {
 	.kind = "eventfd",
 	.readv = tk_anon_readv,
 	.writev = tk_anon_writev,
 	.seek = tk_anon_seek,
+	.freeze = eventfd_freeze,
+	.fork = eventfd_fork,
+	.reset = eventfd_reset,
 };
 
 int tk_eventfd_new(struct tk_file **ret, unsigned int value, int flags)

@@ -32,7 +32,11 @@ void tk_fdtable_destroy(struct tk_fdtable *table)
 
 struct tk_file *tk_fd_get(const struct tk_fdtable *table, u64 fd)
 {
-	return (u32)fd < table->size ? table->fds[(u32)fd].file : NULL;
+	struct tk_file *file = (u32)fd < table->size ? table->fds[(u32)fd].file : NULL;
+
+	if (file)
+		file->used = true;
+	return file;
 }
 
 static int grow(struct tk_fdtable *table, unsigned int fd)

@@ -24,6 +24,10 @@ void tk_file_init(struct tk_file *file, const struct tk_file_ops *ops, int hostf
 	file->may = 0;
 	file->pos = 0;
 	file->watches = NULL;
+	file->mate = NULL;
+	file->home = NULL;
+	file->slot = 0;
+	file->used = file->altered = file->memfd = false;
 	file->path = path ? strdup(path) : NULL;
 }
 
@@ -34,12 +38,22 @@ struct tk_file *tk_file_get(struct tk_file *file)
 	return file;
 }
 
+void tk_file_join(struct tk_file *a, struct tk_file *b)
+{
+	a->mate = b;
+	b->mate = a;
+}
+
 void tk_file_put(struct tk_file *file)
 {
 	tk_assert(file->refs > 0);
 	if (--file->refs > 0)
 		return;
 	tk_epoll_forget(file);
+	if (file->mate)
+		file->mate->mate = NULL;
+	if (file->home)
+		*file->home = NULL;
 	if (file->ops->release)
 		file->ops->release(file);
 	if (file->hostfd >= 0)

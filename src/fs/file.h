@@ -22,6 +22,7 @@ struct tk_mm;
 struct tk_file;
 struct tk_backing;
 struct tk_epoll_item;
+struct tk_fork_ctx;
 
 /*
  * All return a count or 0, or -errno; a NULL operation means the errno given. The iovecs may be
@@ -55,6 +56,18 @@ struct tk_file_ops {
 	short (*ready)(struct tk_file *file);
 	/* The last reference went: free what is private. @hostfd is closed by the caller. */
 	void (*release)(struct tk_file *file);
+
+	/* The rest is for copies of machines: fs/fork.h says when each is called. */
+	/* Note what the host object holds, without changing it. NULL: nothing to note */
+	int (*freeze)(struct tk_file *file);
+	/*
+	 * Make what frozen @tmpl is in a fork. @mate: its other end, made with it and stored in
+	 * @ret[1], or NULL. NULL operation: -ENOTSUP
+	 */
+	int (*fork)(const struct tk_file *tmpl, const struct tk_file *mate,
+		    const struct tk_fork_ctx *ctx, struct tk_file *ret[2]);
+	/* Make @file, a copy of @tmpl, like that again; -ESTALE: make another. NULL: -ESTALE */
+	int (*reset)(struct tk_file *file, const struct tk_file *tmpl);
 };
 
 struct tk_file {
@@ -64,12 +77,18 @@ struct tk_file {
 	int flags;     /* O_ACCMODE | O_APPEND | O_NONBLOCK | O_PATH | ..., as F_GETFL shows them */
 	bool seekable; /* @pos means something */
 	bool pollable; /* may return -EAGAIN; hostfd can be waited for */
-	bool muted;    /* input that is there is not to be seen: poll(2) and epoll(7) leave it out */
+	bool muted; /* input that is there is not to be seen: poll(2) and epoll(7) leave it out */
 	bool writable; /* the policy lets what it names be changed through it: content, attributes
 			*/
 	unsigned int may; /* enum tk_may bits of the policy on it and, for a directory, below it */
 	s64 pos;
 	struct tk_epoll_item *watches; /* registrations in epoll objects (fs/epoll.h) */
+	struct tk_file *mate;  /* the other end of a pipe or pair of sockets, while it exists */
+	struct tk_file **home; /* where a fork keeps this copy of a frozen file; NULL: it is none */
+	unsigned int slot;     /* of a frozen file: its number in the image, from 1 */
+	bool used;	       /* looked up by the guest since the last reset */
+	bool memfd;	       /* frozen: a fork has content of its own */
+	bool altered;	       /* changed in a way that only a new object undoes */
 	char *path; /* guest path at open, or "pipe:[7]", "socket:[8]": what /proc/self/fd shows */
 };
 
@@ -80,6 +99,8 @@ struct tk_file {
 void tk_file_init(struct tk_file *file, const struct tk_file_ops *ops, int hostfd, int flags,
 		  const char *path);
 struct tk_file *tk_file_get(struct tk_file *file);
+/* They are the two ends of one thing. */
+void tk_file_join(struct tk_file *a, struct tk_file *b);
 
 /* fstat(2) of any kind: ops->stat, or the host descriptor's. */
 int tk_file_stat(struct tk_file *file, struct stat *st) TK_MUST_CHECK;

@@ -7,6 +7,7 @@
  * no system call sees.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "fs/memfds.h"
@@ -139,6 +140,33 @@ int tk_memfds_grow(const struct tk_holders *holders, const struct stat *st, u64 
 	if (memfd)
 		memfd->size = size;
 	return 0;
+}
+
+#define SEALED (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)
+
+void tk_memfds_mark(struct tk_fdtable *table)
+{
+	struct tk_file *file;
+	struct stat st;
+
+	for (unsigned int fd = 0; table->memfds && fd < table->size; fd++) {
+		file = table->fds[fd].file;
+		if (!file || file->hostfd < 0 || fstat(file->hostfd, &st))
+			continue;
+		file->memfd = find(table->memfds, st.st_dev, st.st_ino) &&
+			      (fcntl(file->hostfd, F_GET_SEALS) & SEALED) != SEALED;
+	}
+}
+
+int tk_memfds_each(const struct tk_fdtable *table, int (*fn)(void *ctx, const struct tk_file *file),
+		   void *ctx)
+{
+	int rc = 0;
+
+	for (unsigned int fd = 0; fd < table->size && !rc; fd++)
+		if (table->fds[fd].file && table->fds[fd].file->memfd)
+			rc = fn(ctx, table->fds[fd].file);
+	return rc;
 }
 
 void tk_memfds_destroy(struct tk_fdtable *table)

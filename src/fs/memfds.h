@@ -29,6 +29,16 @@ int tk_memfds_add(struct tk_fdtable *table, int hostfd) TK_MUST_CHECK;
 int tk_memfds_grow(const struct tk_holders *holders, const struct stat *st, u64 size,
 		   u64 limit) TK_MUST_CHECK;
 
+/* The machine is being frozen: set tk_file.memfd where content is not sealed for good. */
+void tk_memfds_mark(struct tk_fdtable *table);
+
+/*
+ * Call @fn for each memfd of a frozen table whose content forks do not share, until it fails; with
+ * a descriptor of it.
+ */
+int tk_memfds_each(const struct tk_fdtable *table, int (*fn)(void *ctx, const struct tk_file *file),
+		   void *ctx) TK_MUST_CHECK;
+
 void tk_memfds_destroy(struct tk_fdtable *table);
 
 #endif

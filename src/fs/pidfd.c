@@ -8,10 +8,23 @@
 #include <sys/timerfd.h>
 
 #include "fs/anon.h"
+#include "fs/fork.h"
 #include "fs/pidfd.h"
+
+static int pidfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+		      const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	int rc = tk_pidfd_new(&ret[0], 0);
+
+	if (!rc)
+		tk_fork_common(ret[0], tmpl);
+	return rc;
+}
 
 static const struct tk_file_ops pidfd_ops = {
 	.kind = "pidfd",
+	.fork = pidfd_fork,
+	.reset = tk_fork_reset_common,
 };
 
 int tk_pidfd_new(struct tk_file **ret, int flags)

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "fs/fork.h"
 #include "fs/pipe.h"
 #include "mm/access.h"
 
@@ -57,6 +58,19 @@ ssize_t tk_writev_nosignal(int fd, const struct iovec *iov, int n)
 	return -errno;
 }
 
+struct pipe_end {
+	struct tk_file file; /* first member */
+	/* of a frozen read end */
+	u8 *bytes;
+	size_t n_bytes;
+	int size;
+};
+
+static struct pipe_end *of(const struct tk_file *file)
+{
+	return tk_container_of(file, struct pipe_end, file);
+}
+
 static ssize_t pipe_readv(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos)
 {
 	ssize_t rc;
@@ -89,22 +103,141 @@ static int pipe_set_flags(struct tk_file *file, int flags)
 	return fcntl(file->hostfd, F_SETFL, O_NONBLOCK | (flags & O_DIRECT)) ? -errno : 0;
 }
 
+/* Copy what is in the pipe by way of another one. */
+static int peek(struct pipe_end *end, int fd, int tmp[2])
+{
+	ssize_t n;
+
+	fcntl(tmp[1], F_SETPIPE_SZ, end->size);
+	n = tee(fd, tmp[1], (size_t)end->size, SPLICE_F_NONBLOCK);
+	if (n != (ssize_t)end->n_bytes)
+		return n < 0 ? -errno : -ENOTSUP;
+	return read(tmp[0], end->bytes, end->n_bytes) == n ? 0 : -EIO;
+}
+
+static int pipe_freeze(struct tk_file *file)
+{
+	struct pipe_end *end = of(file);
+	int tmp[2], n = 0, rc;
+
+	end->size = fcntl(file->hostfd, F_GETPIPE_SZ);
+	if (!tk_file_may_read(file) || ioctl(file->hostfd, FIONREAD, &n) || n <= 0)
+		return 0;
+	if (file->flags & O_DIRECT)
+		return -ENOTSUP; /* where do packets begin? */
+	free(end->bytes);
+	end->n_bytes = (size_t)n;
+	end->bytes = malloc(end->n_bytes);
+	if (!end->bytes)
+		return -ENOMEM;
+	if (pipe2(tmp, O_NONBLOCK | O_CLOEXEC))
+		return -errno;
+	rc = peek(end, file->hostfd, tmp);
+	close(tmp[0]);
+	close(tmp[1]);
+	return rc;
+}
+
+static int fill(int fd, const struct pipe_end *frozen)
+{
+	if (!frozen->n_bytes)
+		return 0;
+	return write(fd, frozen->bytes, frozen->n_bytes) == (ssize_t)frozen->n_bytes ? 0 : -EIO;
+}
+
+/* @ends[0] to be read from. @read_end: the frozen one, NULL if it was closed. */
+static int set_up_pair(struct tk_file *ends[2], const struct tk_file *tmpl,
+		       const struct tk_file *read_end)
+{
+	int size = fcntl(ends[0]->hostfd, F_GETPIPE_SZ);
+
+	if (size != of(tmpl)->size && fcntl(ends[0]->hostfd, F_SETPIPE_SZ, of(tmpl)->size) < 0)
+		return -errno;
+	return read_end ? fill(ends[1]->hostfd, of(read_end)) : 0;
+}
+
+static int pipe_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+		     const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	int mine = tk_file_may_read(tmpl) ? 0 : 1, flags = tmpl->flags, rc;
+	struct tk_file *ends[2];
+
+	if (mate)
+		flags |= mate->flags;
+	rc = tk_pipe_new(ends, flags & O_DIRECT);
+	if (rc)
+		return rc;
+	rc = set_up_pair(ends, tmpl, mine == 0 ? tmpl : mate);
+	tk_fork_common(ends[mine], tmpl);
+	if (mate && !rc)
+		tk_fork_common(ends[!mine], mate);
+	else
+		tk_file_put(ends[!mine]);
+	if (rc)
+		tk_file_put(ends[mine]);
+	ret[0] = ends[mine];
+	ret[1] = mate ? ends[!mine] : NULL;
+	return rc;
+}
+
+static int drain(int fd)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	for (int i = 0; i < 1024; i++) {
+		n = read(fd, bytes, sizeof(bytes));
+		if (n == 0 || (n < 0 && errno == EAGAIN))
+			return 0;
+		if (n < 0)
+			break;
+	}
+	return -ESTALE;
+}
+
+/* The read end puts the bytes right for both. */
+static int pipe_reset(struct tk_file *file, const struct tk_file *tmpl)
+{
+	const struct pipe_end *frozen = of(tmpl);
+	int rc = 0;
+
+	if (file->altered || (file->flags ^ tmpl->flags) & O_DIRECT)
+		return -ESTALE;
+	tk_fork_common(file, tmpl);
+	if (!tk_file_may_read(tmpl))
+		return 0;
+	rc = drain(file->hostfd);
+	if (!rc && frozen->n_bytes)
+		rc = file->mate ? fill(file->mate->hostfd, frozen) : -ESTALE;
+	return rc ? -ESTALE : 0;
+}
+
+static void pipe_release(struct tk_file *file)
+{
+	free(of(file)->bytes);
+}
+
 static const struct tk_file_ops pipe_ops = {
 	.kind = "pipe",
 	.readv = pipe_readv,
 	.writev = pipe_writev,
 	.ioctl = pipe_ioctl,
 	.set_flags = pipe_set_flags,
+	.release = pipe_release,
+	.freeze = pipe_freeze,
+	.fork = pipe_fork,
+	.reset = pipe_reset,
 };
 
 static struct tk_file *pipe_end(int hostfd, int flags)
 {
-	struct tk_file *file = calloc(1, sizeof(*file));
+	struct pipe_end *end = calloc(1, sizeof(*end));
+	struct tk_file *file = &end->file;
 	char name[32];
 	struct stat st;
 
-	if (!file || fstat(hostfd, &st)) {
-		free(file);
+	if (!end || fstat(hostfd, &st)) {
+		free(end);
 		close(hostfd);
 		return NULL;
 	}
@@ -123,8 +256,10 @@ int tk_pipe_new(struct tk_file *ends[2], int flags)
 		return -errno;
 	ends[0] = pipe_end(fds[0], O_RDONLY | flags);
 	ends[1] = pipe_end(fds[1], O_WRONLY | flags);
-	if (ends[0] && ends[1])
+	if (ends[0] && ends[1]) {
+		tk_file_join(ends[0], ends[1]);
 		return 0;
+	}
 	for (int i = 0; i < 2; i++)
 		if (ends[i])
 			tk_file_put(ends[i]);

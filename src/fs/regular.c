@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "fs/fork.h"
 #include "fs/regular.h"
 #include "mm/access.h"
 #include "mm/mm.h"
@@ -95,6 +96,49 @@ static struct tk_backing *host_backing(struct tk_file *file)
 	return tk_backing_new(fd, tk_file_may_write(file), file->path ? file->path : "");
 }
 
+static int make(const struct tk_file_ops *ops, int hostfd, int flags, const char *path,
+		struct tk_file **ret);
+
+/* A description of its own, but for files that their mode forbids to open once more. */
+static int regular_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+			const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	int fd = tk_fork_reopen(tmpl, ctx), rc;
+
+	if (fd == -EACCES || fd == -EPERM || fd == -ETXTBSY)
+		fd = tk_fork_dup(tmpl);
+	if (fd < 0)
+		return fd;
+	rc = make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
+	if (!rc)
+		tk_fork_common(ret[0], tmpl);
+	return rc;
+}
+
+static int regular_reset(struct tk_file *file, const struct tk_file *tmpl)
+{
+	if (file->altered)
+		return -ESTALE;
+	if (file->flags != tmpl->flags && regular_set_flags(file, tmpl->flags))
+		return -ESTALE;
+	tk_fork_common(file, tmpl);
+	return 0;
+}
+
+/* What others share stays shared; so does the offset. */
+static int shared_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+		       const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	int fd = tk_fork_dup(tmpl), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
+	if (!rc)
+		tk_fork_common(ret[0], tmpl);
+	return rc;
+}
+
 static const struct tk_file_ops regular_ops = {
 	.kind = "regular",
 	.readv = regular_readv,
@@ -103,6 +147,8 @@ static const struct tk_file_ops regular_ops = {
 	.ioctl = regular_ioctl,
 	.set_flags = regular_set_flags,
 	.backing = host_backing,
+	.fork = regular_fork,
+	.reset = regular_reset,
 };
 
 bool tk_is_regular(const struct tk_file *file)
@@ -181,9 +227,12 @@ static const struct tk_file_ops shared_ops = {
 	.ioctl = shared_ioctl,
 	.set_flags = shared_set_flags,
 	.backing = shared_backing,
+	.fork = shared_fork,
+	.reset = tk_fork_reset_common,
 };
 
-static const struct tk_file_ops opath_ops = {.kind = "path"};
+static const struct tk_file_ops opath_ops = {
+	.kind = "path", .fork = shared_fork, .reset = tk_fork_reset_common};
 
 static int make(const struct tk_file_ops *ops, int hostfd, int flags, const char *path,
 		struct tk_file **ret)

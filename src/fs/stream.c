@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fs/fork.h"
 #include "fs/pipe.h"
 #include "fs/stream.h"
 #include "mm/access.h"
@@ -134,11 +135,27 @@ static long stream_ioctl(struct tk_file *file, struct tk_mm *mm, unsigned int cm
 	return -ENOTTY;
 }
 
+/* The same stream of the host: what goes through it leaves the machine for good. */
+static int stream_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+		       const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	int fd = tk_fork_dup(tmpl), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = tk_stream_new(fd, tmpl->flags, tmpl->path, kind_of(tmpl), &ret[0]);
+	if (!rc)
+		tk_fork_common(ret[0], tmpl);
+	return rc;
+}
+
 static const struct tk_file_ops stream_ops = {
 	.kind = "stream",
 	.readv = stream_readv,
 	.writev = stream_writev,
 	.ioctl = stream_ioctl,
+	.fork = stream_fork,
+	.reset = tk_fork_reset_common,
 };
 
 bool tk_is_stream(const struct tk_file *file)

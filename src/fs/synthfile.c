@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "fs/fork.h"
 #include "fs/ns.h"
 #include "fs/synthfile.h"
 #include "mm/mm.h"
@@ -143,6 +144,45 @@ static void synth_release(struct tk_file *file)
 	tk_buf_free(&synth_of(file)->text);
 }
 
+static int copy_text(struct tk_synthfile *to, const struct tk_synthfile *from)
+{
+	tk_buf_free(&to->text);
+	if (from->text.len)
+		tk_buf_add(&to->text, from->text.data, from->text.len);
+	to->loaded = from->loaded;
+	return to->text.failed ? -ENOMEM : 0;
+}
+
+static int synth_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+		      const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	const struct tk_synthfile *from = tk_container_of(tmpl, struct tk_synthfile, file);
+	struct tk_synthfile *sf = calloc(1, sizeof(*sf));
+
+	if (!sf)
+		return -ENOMEM;
+	tk_file_init(&sf->file, tmpl->ops, -1, tmpl->flags, tmpl->path);
+	tk_fork_common(&sf->file, tmpl);
+	sf->synth = ctx->ns->synth;
+	sf->st = from->st;
+	sf->ordinary = from->ordinary;
+	if (sf->file.path)
+		sf->name = tk_ns_synth_name(sf->file.path);
+	if (!sf->file.path || copy_text(sf, from)) {
+		tk_file_put(&sf->file);
+		return -ENOMEM;
+	}
+	ret[0] = &sf->file;
+	return 0;
+}
+
+static int synth_reset(struct tk_file *file, const struct tk_file *tmpl)
+{
+	tk_fork_common(file, tmpl);
+	return copy_text(synth_of(file), tk_container_of(tmpl, struct tk_synthfile, file)) ? -ESTALE
+											   : 0;
+}
+
 static const struct tk_file_ops synthfile_ops = {
 	.kind = "synthetic",
 	.readv = synth_readv,
@@ -151,6 +191,8 @@ static const struct tk_file_ops synthfile_ops = {
 	.stat = synth_stat,
 	.backing = synth_backing,
 	.release = synth_release,
+	.fork = synth_fork,
+	.reset = synth_reset,
 };
 
 static bool mode_permits(mode_t mode, int flags)

@@ -6,19 +6,98 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/clock.h"
 #include "fs/anon.h"
+#include "fs/fork.h"
 #include "fs/timerfd.h"
 
 struct timerfd {
 	struct tk_file file;
 	int clock;
 	int settime_flags;
+	struct {
+		bool armed;
+		clockid_t base; /* what @expiry counts on */
+		s64 expiry, interval;
+	} frozen;
 };
+
+static struct timerfd *of(const struct tk_file *file)
+{
+	return tk_container_of(file, struct timerfd, file);
+}
+
+/* A relative timer does not follow changes of the clock that it is on. */
+static clockid_t base_of(const struct timerfd *timer)
+{
+	bool relative = !(timer->settime_flags & TFD_TIMER_ABSTIME);
+
+	return timer->clock == CLOCK_REALTIME && relative ? CLOCK_MONOTONIC : timer->clock;
+}
+
+/* Expirations that were not read yet are put in front: the kernel counts them again. */
+static int timerfd_freeze(struct tk_file *file)
+{
+	struct timerfd *timer = of(file);
+	struct itimerspec its;
+	u64 ticks;
+	int rc = tk_fork_fdinfo(file->hostfd, "ticks:", 10, &ticks);
+
+	if (!rc)
+		rc = tk_timerfd_gettime(file, &its);
+	if (rc)
+		return rc;
+	timer->frozen.base = base_of(timer);
+	timer->frozen.interval = tk_timespec_ns(&its.it_interval);
+	timer->frozen.armed = ticks || its.it_value.tv_sec || its.it_value.tv_nsec;
+	timer->frozen.expiry = tk_clock_ns(timer->frozen.base) + tk_timespec_ns(&its.it_value);
+	timer->frozen.expiry -= (s64)TK_MIN(ticks, (u64)1 << 20) * timer->frozen.interval;
+	return 0;
+}
+
+/* On the clock's own time line, unless that is one which can be set and the timer is not on it. */
+static int arm(int fd, const struct timerfd *tmpl)
+{
+	struct itimerspec its = {.it_interval = tk_ns_timespec(tmpl->frozen.interval)};
+	bool same = tmpl->frozen.base == tmpl->clock;
+	s64 value = tmpl->frozen.expiry - (same ? 0 : tk_clock_ns(tmpl->frozen.base));
+	int flags = same ? tmpl->settime_flags | TFD_TIMER_ABSTIME : 0;
+
+	if (tmpl->frozen.armed)
+		its.it_value = tk_ns_timespec(TK_MAX(value, (s64)1));
+	return timerfd_settime(fd, flags, &its, NULL) ? -errno : 0;
+}
+
+static int timerfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+			const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	const struct timerfd *from = of(tmpl);
+	int rc = tk_timerfd_new(&ret[0], from->clock, 0);
+
+	if (rc)
+		return rc;
+	tk_fork_common(ret[0], tmpl);
+	of(ret[0])->settime_flags = from->settime_flags;
+	rc = from->frozen.armed ? arm(ret[0]->hostfd, from) : 0;
+	if (rc)
+		tk_file_put(ret[0]);
+	return rc;
+}
+
+static int timerfd_reset(struct tk_file *file, const struct tk_file *tmpl)
+{
+	tk_fork_common(file, tmpl);
+	of(file)->settime_flags = of(tmpl)->settime_flags;
+	return arm(file->hostfd, of(tmpl)) ? -ESTALE : 0;
+}
 
 static const struct tk_file_ops timerfd_ops = {
 	.kind = "timerfd",
 	.readv = tk_anon_readv,
 	.seek = tk_anon_seek,
+	.freeze = timerfd_freeze,
+	.fork = timerfd_fork,
+	.reset = timerfd_reset,
 };
 
 int tk_timerfd_new(struct tk_file **ret, int clock, int flags)

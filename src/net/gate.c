@@ -150,6 +150,7 @@ int tk_gate_offer(struct tk_sock *sock, int fd, const struct tkvm_connection_ops
 	}
 	*offer = (struct offer){.fd = fd, .ops = ops, .ctx = ctx};
 	tk_list_add_tail(&gate->offers, &offer->link);
+	sock->file.used = true; /* a reset has to look at it */
 	return 0;
 }
 

@@ -193,3 +193,29 @@ int tk_opts_restore(struct tk_sock *sock, int like)
 			rc = restore(sock, &table[64 * word + (size_t)__builtin_ctzll(set)], like);
 	return rc;
 }
+
+/* The kernel tells twice what was asked for (socket(7)). */
+static bool is_doubled(const struct opt *opt)
+{
+	return opt->level == SOL_SOCKET && (opt->name == SO_SNDBUF || opt->name == SO_RCVBUF);
+}
+
+void tk_opts_copy(int fd, const struct tk_sock *from)
+{
+	char value[TK_OPT_MAX];
+	int n;
+
+	for (size_t row = 0; row < TK_ARRAY_SIZE(table); row++) {
+		const struct opt *opt = &table[row];
+		socklen_t len = opt->size;
+
+		if (!(from->opts_set[row / 64] >> (row % 64) & 1) || !opt->set || !opt->get ||
+		    getsockopt(tk_sock_host(from), opt->level, opt->name, value, &len))
+			continue;
+		if (is_doubled(opt)) {
+			n = int_value(value, len) / 2;
+			memcpy(value, &n, sizeof(n));
+		}
+		(void)setsockopt(fd, opt->level, opt->name, value, len);
+	}
+}

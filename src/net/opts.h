@@ -25,4 +25,9 @@ int tk_opt_get(struct tk_sock *sock, const struct tk_net_ids *ids, int level, in
  */
 int tk_opts_restore(struct tk_sock *sock, int like);
 
+/*
+ * Give host socket @fd the options that were set on @from, as far as they can be read back.
+ */
+void tk_opts_copy(int fd, const struct tk_sock *from);
+
 #endif

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "fs/anon.h"
 #include "net/follow.h"
+#include "net/fork.h"
 #include "net/gate.h"
 #include "net/ifreq.h"
 #include "net/netlink.h"
@@ -171,6 +172,7 @@ static void sock_release(struct tk_file *file)
 	if (sock->bind_dir >= 0)
 		close(sock->bind_dir);
 	tk_list_del(&sock->bound);
+	free(sock->frozen);
 	if (sock->family == AF_UNIX)
 		tk_rights_sweep(sock->net);
 }
@@ -187,6 +189,9 @@ static const struct tk_file_ops sock_ops = {
 	.writev = sock_writev,
 	.ioctl = sock_ioctl,
 	.release = sock_release,
+	.freeze = tk_sock_freeze,
+	.fork = tk_sock_fork,
+	.reset = tk_sock_reset,
 };
 
 int tk_sock_new(struct tk_file **ret, struct tk_net *net, const struct tk_policy *policy,

@@ -43,6 +43,11 @@ struct tk_sock {
 	struct tk_follow follow;
 	bool accepted; /* by accept(2) */
 
+	/* frozen: a connection, which forks find closed; and what one of a pair had to read */
+	bool dead;
+	u8 *frozen;
+	size_t n_frozen;
+
 	/* AF_UNIX: addresses as the guest wrote them, and the host's for the same (net/unix.h) */
 	struct tk_unix_name local, peer, host_local;
 	int bind_dir;	      /* directory that host_local goes through; keeps its number taken */

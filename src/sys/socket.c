@@ -69,6 +69,7 @@ static int wrap_pair(struct tk_task *task, const int fds[2], const struct tk_soc
 		return rc;
 	}
 	tk_sock_of(files[0])->pair = tk_sock_of(files[1])->pair = true;
+	tk_file_join(files[0], files[1]);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "fs/anon.h"
+#include "fs/fork.h"
 #include "task/siginfo.h"
 #include "task/signalfd.h"
 
@@ -186,11 +187,32 @@ static void signalfd_release(struct tk_file *file)
 	tk_list_del(&of(file)->link);
 }
 
+static int signalfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+			 const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	const struct signalfd *from = tk_container_of(tmpl, struct signalfd, file);
+	int rc = tk_signalfd_new(&ret[0], ctx->proc, from->mask, 0);
+
+	if (!rc)
+		tk_fork_common(ret[0], tmpl);
+	return rc;
+}
+
+/* The light follows from what is pending: tk_signalfds_update() comes behind all of it. */
+static int signalfd_reset(struct tk_file *file, const struct tk_file *tmpl)
+{
+	tk_fork_common(file, tmpl);
+	of(file)->mask = tk_container_of(tmpl, struct signalfd, file)->mask;
+	return 0;
+}
+
 static const struct tk_file_ops signalfd_ops = {
 	.kind = "signalfd",
 	.readv = signalfd_readv,
 	.seek = tk_anon_seek,
 	.release = signalfd_release,
+	.fork = signalfd_fork,
+	.reset = signalfd_reset,
 };
 
 int tk_signalfd_new(struct tk_file **ret, struct tk_proc *proc, tk_sigset mask, int flags)
