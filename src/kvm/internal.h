@@ -55,11 +55,16 @@ struct tk_vm {
 	u8 *stacks;	     /* TK_STACKS_SIZE */
 	u8 *vvar;	     /* TK_VVAR_SIZE */
 	struct tk_list idle; /* vCPUs whose owner destroyed them */
+	struct tk_list rings; /* all vCPUs that have one */
 };
 
 struct tk_vcpu {
 	struct tk_vm *vm;
 	struct tk_list link; /* in vm->idle */
+	struct tk_list ring_link;
+	struct kvm_dirty_gfn *ring; /* NULL: none */
+	u32 ring_next;		    /* the entry to look at next */
+	u32 ring_held;		    /* entries collected, but not handed back */
 	int fd;
 	unsigned int index;
 	struct kvm_run *run;
@@ -67,6 +72,8 @@ struct tk_vcpu {
 	bool after_syscall; /* RCX and R11 may be clobbered on the way back */
 	bool in_entry;	    /* stopped on its way to us: the registers are not the program's */
 	bool broken;	    /* no way back to the program is known */
+	bool reload;	    /* the next run sets the segment registers */
+	struct kvm_sregs sregs; /* what it was set up with */
 };
 
 /* One iretq frame, at the top of the exception stack (SDM 3A figure 6-9). */
@@ -84,6 +91,10 @@ int tk_probe(struct tk_kvm *kvm, struct tkvm_error *err) TK_MUST_CHECK;
 
 /* vcpu.c */
 void tk_vcpu_close(struct tk_vcpu *vcpu);
+
+/* ring.c: 0 or -errno; nothing to do without a ring. */
+int tk_ring_map(struct tk_vcpu *vcpu) TK_MUST_CHECK;
+void tk_ring_unmap(struct tk_vcpu *vcpu);
 
 /* vm.c: the spare VM, which is then the caller's, or NULL. */
 struct tk_vm *tk_vm_take_spare(const struct tk_kvm *kvm);

@@ -99,6 +99,7 @@ static int read_limits(struct tk_kvm *kvm, struct tkvm_error *err)
 	kvm->xsave2 = xsave2 >= (int)sizeof(struct kvm_xsave);
 	kvm->xsave_size = kvm->xsave2 ? (size_t)xsave2 : sizeof(struct kvm_xsave);
 	kvm->readonly_slots = check(kvm->fd, KVM_CAP_READONLY_MEM) > 0;
+	kvm->sync_sregs = check(kvm->fd, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_SREGS;
 	kvm->tsc_offset = check(kvm->fd, KVM_CAP_VCPU_ATTRIBUTES) > 0;
 	kvm->memory_fault_info = check(kvm->fd, KVM_CAP_MEMORY_FAULT_INFO) > 0;
 	kvm->ring_max_bytes = (unsigned int)check(kvm->fd, KVM_CAP_DIRTY_LOG_RING);

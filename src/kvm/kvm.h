@@ -28,6 +28,7 @@ struct tk_kvm {
 	unsigned int max_vcpus, max_slots;
 	bool host_tsc;	      /* RDTSC in a guest reads the host's TSC */
 	bool tsc_offset;      /* KVM_VCPU_TSC_OFFSET can be set */
+	bool sync_sregs;      /* segment registers can be set by KVM_RUN itself */
 	u64 cr4;	      /* control register 4 of every vCPU */
 	const void *area;     /* the kernel area, shared by all VMs (guest/area.h) */
 	struct tk_vm **spare; /* the VM that the probe ran in, for whoever creates the first; may be

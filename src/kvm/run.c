@@ -95,6 +95,11 @@ static bool load_program(struct tk_vcpu *vcpu)
 		return false;
 	regs->rflags = (regs->rflags & RFLAGS_USER) | RFLAGS_FIXED | RFLAGS_IF;
 	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	if (vcpu->reload) {
+		vcpu->run->s.regs.sregs = vcpu->sregs;
+		vcpu->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+		vcpu->reload = false;
+	}
 	if (vcpu->after_syscall) {
 		regs->rcx = regs->rip;
 		regs->r11 = regs->rflags;

@@ -74,14 +74,12 @@ static void fill_sregs(const struct tk_vcpu *vcpu, gpa_t cr3, u64 fs_base, struc
 	memset(s->interrupt_bitmap, 0, sizeof(s->interrupt_bitmap));
 }
 
-static int set_sregs(const struct tk_vcpu *vcpu, gpa_t cr3, u64 fs_base)
+static int set_sregs(struct tk_vcpu *vcpu, gpa_t cr3, u64 fs_base)
 {
-	struct kvm_sregs sregs;
-
-	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &vcpu->sregs))
 		return -errno;
-	fill_sregs(vcpu, cr3, fs_base, &sregs);
-	return ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) ? -errno : 0;
+	fill_sregs(vcpu, cr3, fs_base, &vcpu->sregs);
+	return ioctl(vcpu->fd, KVM_SET_SREGS, &vcpu->sregs) ? -errno : 0;
 }
 
 struct msr_list {
@@ -172,6 +170,11 @@ static int open_vcpu(struct tk_vcpu *vcpu, struct tkvm_error *err)
 		rc = tk_fail_errno(err, errno, "vcpu %u: map kvm_run", vcpu->index);
 		goto out_close;
 	}
+	rc = tk_ring_map(vcpu);
+	if (rc) {
+		tk_fail_errno(err, -rc, "vcpu %u: map its dirty ring", vcpu->index);
+		goto out_unmap;
+	}
 	vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
 	/* Linux 5.17 and later refuse to change it once the vCPU has run: now or never. */
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, vm->kvm->cpuid)) {
@@ -179,8 +182,11 @@ static int open_vcpu(struct tk_vcpu *vcpu, struct tkvm_error *err)
 		goto out_unmap;
 	}
 	set_tsc_offset(vcpu);
+	if (vcpu->ring)
+		tk_list_add_tail(&vm->rings, &vcpu->ring_link);
 	return 0;
 out_unmap:
+	tk_ring_unmap(vcpu);
 	munmap(vcpu->run, vm->kvm->run_size);
 out_close:
 	close(vcpu->fd);
@@ -189,6 +195,7 @@ out_close:
 
 void tk_vcpu_close(struct tk_vcpu *vcpu)
 {
+	tk_ring_unmap(vcpu);
 	munmap(vcpu->run, vcpu->vm->kvm->run_size);
 	close(vcpu->fd);
 	free(vcpu);
@@ -255,7 +262,7 @@ static struct tk_vcpu *take_idle(struct tk_vm *vm, int *rc, struct tkvm_error *e
 }
 
 /* What every user of a vCPU finds. */
-static int set_up(const struct tk_vcpu *vcpu, gpa_t cr3, u64 fs_base, struct tkvm_error *err)
+static int set_up(struct tk_vcpu *vcpu, gpa_t cr3, u64 fs_base, struct tkvm_error *err)
 {
 	const char *what = "KVM_SET_SREGS";
 	int rc = set_sregs(vcpu, cr3, fs_base);
@@ -293,8 +300,24 @@ int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const stru
 	}
 	memcpy(tk_vcpu_kregs(vcpu), regs, sizeof(*regs));
 	vcpu->stop = TK_STOP_USER;
-	vcpu->after_syscall = vcpu->in_entry = vcpu->broken = false;
+	vcpu->after_syscall = vcpu->in_entry = vcpu->broken = vcpu->reload = false;
 	*ret = vcpu;
+	return 0;
+}
+
+int tk_vcpu_restore(struct tk_vcpu *vcpu, const struct tk_uregs *regs, u64 fs_base, u64 gs_base,
+		    const void *xsave)
+{
+	if (vcpu->broken || vcpu->in_entry || !vcpu->vm->kvm->sync_sregs)
+		return -ESTALE;
+	if (ioctl(vcpu->fd, KVM_SET_XSAVE, xsave))
+		return -ESTALE;
+	memcpy(tk_vcpu_kregs(vcpu), regs, sizeof(*regs));
+	vcpu->sregs.fs.base = fs_base;
+	vcpu->sregs.gs.base = gs_base;
+	vcpu->stop = TK_STOP_USER;
+	vcpu->after_syscall = false;
+	vcpu->reload = true;
 	return 0;
 }
 

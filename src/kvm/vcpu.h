@@ -62,6 +62,21 @@ int tk_vm_create(struct tk_vm **ret, const struct tk_kvm *kvm, unsigned int ring
 void tk_vm_destroy(struct tk_vm *vm);
 
 /*
+ * The size that suits forks: some 8000 pages, then TK_EXIT_RING_FULL; 128 KiB of kernel memory for
+ * each vCPU.
+ */
+#define TK_RING_BYTES (128u << 10)
+
+/*
+ * Give @fn each page of TK_SLOT_LOG memory that a vCPU may have written since it was given to it
+ * last. A page comes once; it comes again only after tk_vm_reset_rings(), or after its host
+ * mapping changed. Returns true if a ring is more than half full of such pages.
+ */
+bool tk_vm_harvest(struct tk_vm *vm, void (*fn)(void *arg, gpa_t gpa), void *arg);
+/* Write-protect all pages harvested so far, and empty the rings. 0 or -errno. */
+int tk_vm_reset_rings(struct tk_vm *vm) TK_MUST_CHECK;
+
+/*
  * Give the guest [@gpa, @gpa + @size) backed by host memory at @hva, which must stay mapped as
  * a reservation until the VM is gone. Returns 0 or -errno of KVM_SET_USER_MEMORY_REGION.
  */
@@ -93,6 +108,13 @@ void *tk_vm_vvar(struct tk_vm *vm);
 int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const struct tk_uregs *regs,
 		   u64 fs_base, struct tkvm_error *err) TK_MUST_CHECK;
 void tk_vcpu_destroy(struct tk_vcpu *vcpu);
+
+/*
+ * Give a vCPU that ran the state of one that was just created with these, and @xsave. One ioctl.
+ * -ESTALE: it stopped where that cannot be; destroy it and create another.
+ */
+int tk_vcpu_restore(struct tk_vcpu *vcpu, const struct tk_uregs *regs, u64 fs_base, u64 gs_base,
+		    const void *xsave) TK_MUST_CHECK;
 
 /* The program's registers; valid until the next tk_vcpu_run(). Changes are taken up by it. */
 struct tk_uregs *tk_vcpu_regs(struct tk_vcpu *vcpu);

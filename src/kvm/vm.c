@@ -111,6 +111,7 @@ static int create(struct tk_vm **ret, const struct tk_kvm *kvm, unsigned int rin
 		return tk_fail_errno(err, ENOMEM, "vm: allocate");
 	vm->kvm = kvm;
 	tk_list_init(&vm->idle);
+	tk_list_init(&vm->rings);
 	vm->fd = create_fd(kvm);
 	if (vm->fd < 0) {
 		rc = tk_fail_errno(err, errno, "vm: KVM_CREATE_VM");

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "mm/access.h"
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 static bool fill_for_write(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end)
 {
@@ -97,18 +97,6 @@ static int write_span(const struct tk_span *span, const void *src)
 		return copy_volatile(span->hva, (void *)src, span->len, true);
 	memcpy(span->hva, src, span->len);
 	return 0;
-}
-
-/*
- * Every write of the VMM to guest memory passes here, after it was made: KVM does not log it.
- * Nobody asks for the record yet.
- */
-void tk_mm_wrote(struct tk_mm *mm, gva_t addr, u64 len)
-{
-}
-
-void tk_iov_wrote(struct tk_mm *mm, const struct iovec *pieces, int n, size_t len)
-{
 }
 
 int tk_copy_in(struct tk_mm *mm, void *dst, gva_t src, size_t len)

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 
 #include "mm/access.h"
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 #ifndef MADV_COLD
 #define MADV_COLD    20
@@ -81,6 +81,8 @@ static int dontneed(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva
 	if (vma->flags & TK_VMA_LOCKED)
 		return -EINVAL;
 	mm->slack = TK_MIN(mm->slack + ((end - start) >> TK_PAGE_SHIFT), mm->charged);
+	if (mm->cow)
+		return tk_cow_dontneed(mm, vma, start, end);
 	return tk_host_advise(mm, start, end, MADV_DONTNEED);
 }
 
@@ -98,6 +100,7 @@ static int remove_pages(struct tk_mm *mm, const struct tk_vma *vma, gva_t start,
 	if (fallocate(vma->backing->hostfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      (off_t)tk_vma_offset_at(vma, start), (off_t)(end - start)))
 		return -errno;
+	tk_cow_punched(mm, start, end);
 	return 0;
 }
 

@@ -43,8 +43,32 @@ void tk_backing_put(struct tk_backing *backing)
 {
 	if (!backing || --backing->refs)
 		return;
-	close(backing->hostfd);
+	if (!backing->borrowed)
+		close(backing->hostfd);
 	free(backing);
+}
+
+struct tk_backing *tk_backing_clone(const struct tk_backing *from, int hostfd)
+{
+	size_t size = sizeof(*from) + strlen(from->name) + 1;
+	struct tk_backing *backing = malloc(size);
+	struct stat st;
+
+	if (!backing || (hostfd >= 0 && fstat(hostfd, &st))) {
+		free(backing);
+		if (hostfd >= 0)
+			close(hostfd);
+		return NULL;
+	}
+	memcpy(backing, from, size);
+	backing->refs = 1;
+	backing->borrowed = hostfd < 0;
+	if (hostfd >= 0) {
+		backing->hostfd = hostfd;
+		backing->host_dev = st.st_dev;
+		backing->host_ino = st.st_ino;
+	}
+	return backing;
 }
 
 struct tk_backing *tk_backing_new_anon(u64 size)

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 #define CHECK(x)                                                                                   \
 	do {                                                                                       \
@@ -150,17 +151,40 @@ struct host_vma {
 	char prot[5];
 };
 
-/* @start: guest address of the first byte to compare, all of it in one chunk. */
+static u64 image_ino(const struct tk_mm *mm)
+{
+	struct stat st;
+
+	return fstat(mm->cow->image->memfd, &st) ? 0 : st.st_ino;
+}
+
+/* How much of [@start, @stop), from @page on, is mapped from the image, or is not. */
+static gva_t alike(const struct tk_mm *mm, gva_t start, gva_t stop, u64 page, bool *imaged)
+{
+	gva_t at = start + TK_PAGE_SIZE;
+
+	*imaged = mm->cow && tk_cow_imaged(mm->cow, page);
+	if (!mm->cow)
+		return stop;
+	while (at < stop && tk_cow_imaged(mm->cow, ++page) == *imaged)
+		at += TK_PAGE_SIZE;
+	return at;
+}
+
+/* @start: guest address of the first byte to compare, all of it in one chunk; @page its page. */
 static const char *check_host_vma(struct tk_mm *mm, const struct host_vma *host, gva_t start,
-				  gva_t end, u64 offset)
+				  gva_t end, u64 page, u64 offset)
 {
 	static const char *const prots[] = {"---", "r--", "-w-", "rw-"};
 	const struct tk_vma *vma;
+	bool imaged;
 	gva_t stop;
 
-	for (; start < end; offset += stop - start, start = stop) {
+	for (; start < end;
+	     offset += stop - start, page += (stop - start) >> TK_PAGE_SHIFT, start = stop) {
 		vma = tk_vma_find(mm, start);
 		stop = vma ? TK_MIN(end, start < vma->start ? vma->start : vma->end) : end;
+		stop = alike(mm, start, stop, page, &imaged);
 		if (!vma || start < vma->start) {
 			CHECK(!strcmp(host->prot, "---p"));
 			CHECK(!host->ino);
@@ -168,6 +192,10 @@ static const char *check_host_vma(struct tk_mm *mm, const struct host_vma *host,
 		}
 		CHECK(!strncmp(host->prot, prots[tk_host_prot(vma->prot)], 3));
 		CHECK((host->prot[3] == 's') == !!(vma->flags & TK_VMA_SHARED));
+		if (imaged) {
+			CHECK(host->ino == image_ino(mm) && offset == page << TK_PAGE_SHIFT);
+			continue;
+		}
 		CHECK(host->ino == (vma->backing ? vma->backing->host_ino : 0));
 		CHECK(!vma->backing || offset == tk_vma_offset_at(vma, start));
 	}
@@ -189,6 +217,7 @@ static const char *check_host_line(struct tk_mm *mm, const struct host_vma *host
 			CHECK(!strcmp(host->prot, "---p"));
 		else
 			wrong = check_host_vma(mm, host, gva, gva + (stop - at),
+					       (at - lo) >> TK_PAGE_SHIFT,
 					       host->offset + (at - host->start));
 	}
 	return wrong;

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 #define VA_CHUNKS ((1ull << 47) >> TK_CHUNK_SHIFT)
 #define NEAR	  64u /* how far a large mapping's chunks are kept together */
@@ -136,21 +136,35 @@ static void unbind(struct tk_mm *mm, u32 chunk)
 	gva_t start = (gva_t)vc << TK_CHUNK_SHIFT;
 
 	tk_host_release(mm, start, start + TK_CHUNK_SIZE);
+	tk_cow_unbound(mm, start, start + TK_CHUNK_SIZE);
 	mm->chunks[chunk].va = 0;
 	mm->chunk_of[vc] = 0;
 	mm->group_bound[vc / TK_GROUP_CHUNKS]--;
 	mm->n_bound--;
 }
 
+/* Has no content, and nobody counts on where it is. */
+static bool is_idle(const struct tk_mm *mm, u32 chunk)
+{
+	return mm->chunks[chunk].va && !mm->chunks[chunk].pages && !tk_cow_owns_chunk(mm, chunk);
+}
+
 static s64 reclaim(struct tk_mm *mm)
 {
 	for (u32 i = 0; i < mm->n_chunks; i++) {
-		if (!mm->chunks[i].va || mm->chunks[i].pages)
+		if (!is_idle(mm, i))
 			continue;
 		unbind(mm, i);
 		return i;
 	}
 	return -1;
+}
+
+void tk_chunk_unbind_idle(struct tk_mm *mm)
+{
+	for (u32 i = 0; i < mm->top_chunk; i++)
+		if (is_idle(mm, i))
+			unbind(mm, i);
 }
 
 static s64 pick(struct tk_mm *mm, u32 vc)
@@ -178,8 +192,8 @@ static int add_slot(struct tk_mm *mm, u32 chunk)
 
 	if (mm->slots[slot])
 		return 0;
-	if (backend->slot_add &&
-	    backend->slot_add(backend->ctx, tk_chunk_gpa(mm, hva), size, hva, 0))
+	if (backend->slot_add && backend->slot_add(backend->ctx, tk_chunk_gpa(mm, hva), size, hva,
+						   backend->memory_flags))
 		return -ENOMEM;
 	mm->slots[slot] = true;
 	return 0;
@@ -215,6 +229,15 @@ int tk_chunk_bind(struct tk_mm *mm, gva_t addr)
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+int tk_chunk_restore(struct tk_mm *mm, u32 vc, u32 chunk)
+{
+	int rc = add_slot(mm, chunk);
+
+	if (!rc)
+		set_binding(mm, vc, chunk);
+	return rc;
 }
 
 int tk_chunk_bind_range(struct tk_mm *mm, gva_t start, gva_t end)

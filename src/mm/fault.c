@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 #define PF_WRITE    (1u << 1)
 #define PF_RESERVED (1u << 3)
@@ -101,6 +101,7 @@ struct tk_vma *tk_mm_grow_stack(struct tk_mm *mm, gva_t addr)
 	if (!may_grow_to(mm, vma, start))
 		return NULL;
 	old = vma->start;
+	tk_cow_note(mm, start, old);
 	tk_vma_resize(mm, vma, start, vma->end);
 	if (tk_host_map(mm, vma, start, old)) {
 		tk_vma_resize(mm, vma, old, vma->end);

@@ -8,7 +8,7 @@
  */
 #include <errno.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -22,7 +22,7 @@ int tk_host_prot(unsigned int prot)
 	return prot & (PROT_READ | PROT_EXEC) ? PROT_READ : PROT_NONE;
 }
 
-static int map_piece(const struct tk_vma *vma, u8 *hva, u64 len, u64 offset)
+int tk_host_map_piece(const struct tk_vma *vma, u8 *hva, u64 len, u64 offset)
 {
 	int prot = tk_host_prot(vma->prot), flags = MAP_FIXED | MAP_NORESERVE, fd = -1;
 
@@ -43,7 +43,9 @@ int tk_host_map(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t e
 
 	for (; start < end; start += n) {
 		n = tk_chunk_run(mm, start, end, &hva);
-		rc = hva ? map_piece(vma, hva, n, tk_vma_offset_at(vma, start)) : 0;
+		if (hva)
+			tk_cow_set_replaced(mm, hva, n);
+		rc = hva ? tk_host_map_piece(vma, hva, n, tk_vma_offset_at(vma, start)) : 0;
 		if (rc)
 			return rc;
 	}
@@ -99,6 +101,8 @@ void tk_host_release(struct tk_mm *mm, gva_t start, gva_t end)
 
 	for (; start < end; start += n) {
 		n = tk_chunk_run(mm, start, end, &hva);
+		if (hva)
+			tk_cow_set_replaced(mm, hva, n);
 		if (hva && mmap(hva, n, PROT_NONE, flags, -1, 0) == MAP_FAILED)
 			(void)madvise(hva, n, MADV_DONTNEED);
 	}

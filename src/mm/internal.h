@@ -107,16 +107,23 @@ struct tk_mm {
 	unsigned int empty_leaves; /* leaf tables that hold memory and no entry */
 
 	u64 limit;   /* pages; max_memory */
+	u64 largest; /* pages that one mapping of data may have; 0: any number */
 	u64 charged; /* entries with TK_PTE_CHARGED */
 	u64 kept;    /* of shared anonymous memory that is out of view */
 	u64 slack;   /* upper bound of the charged pages that hold no memory */
 	int pagemap; /* /proc/self/pagemap, -1: cannot tell */
 	bool over_limit;
 
+	struct tk_cow *cow; /* NULL: not a fork */
+
 	u64 eager;	 /* TK_EAGER_SIZE; tests change it */
 	gva_t lazy_next; /* where the next fault in order would be */
 	u64 lazy_window, lazy_faults;
 };
+
+/* space.c: without a page-table root */
+int tk_mm_create_empty(struct tk_mm **ret, const struct tk_mm_options *opts,
+		       struct tkvm_error *err);
 
 /* vma.c */
 struct tk_vma *tk_vma_find(struct tk_mm *mm, gva_t addr); /* the first that ends above @addr */
@@ -172,6 +179,8 @@ static inline bool tk_mm_eager(const struct tk_mm *mm, const struct tk_vma *vma,
 /* backing.c */
 u64 tk_backing_end(const struct tk_backing *backing); /* first offset that faults; ~0: none does */
 struct tk_backing *tk_backing_new_anon(u64 size);
+/* What a fork has for an image's @from: @hostfd, then owned, or -1 for the image's own. */
+struct tk_backing *tk_backing_clone(const struct tk_backing *from, int hostfd);
 void tk_backing_keep_charge(struct tk_mm *mm, struct tk_backing *backing, u64 pages);
 gva_t tk_vma_eof(const struct tk_vma *vma); /* first address beyond the file, at most vma->end */
 
@@ -186,6 +195,8 @@ int tk_chunk_bind_range(struct tk_mm *mm, gva_t start, gva_t end);
  */
 u64 tk_chunk_run(struct tk_mm *mm, gva_t addr, gva_t end, u8 **hva);
 gva_t tk_chunk_gva(struct tk_mm *mm, u32 chunk);
+int tk_chunk_restore(struct tk_mm *mm, u32 vc, u32 chunk); /* bind as it was; no mapping */
+void tk_chunk_unbind_idle(struct tk_mm *mm);		   /* whatever has no entry */
 
 static inline gpa_t tk_chunk_gpa(const struct tk_mm *mm, const u8 *hva)
 {
@@ -194,6 +205,7 @@ static inline gpa_t tk_chunk_gpa(const struct tk_mm *mm, const u8 *hva)
 
 /* host.c */
 int tk_host_map(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end);
+int tk_host_map_piece(const struct tk_vma *vma, u8 *hva, u64 len, u64 offset);
 int tk_host_protect(struct tk_mm *mm, gva_t start, gva_t end, unsigned int from, unsigned int to);
 void tk_host_release(struct tk_mm *mm, gva_t start, gva_t end);
 void tk_host_drop(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end);
@@ -214,6 +226,7 @@ int tk_host_prot(unsigned int prot);
 #define TK_PTES	       512
 
 int tk_pt_init(struct tk_mm *mm, struct tkvm_error *err);
+int tk_pt_make_root(struct tk_mm *mm, struct tkvm_error *err);
 void tk_pt_destroy(struct tk_mm *mm);
 u64 tk_pt_get(struct tk_mm *mm, gva_t addr);
 int tk_pt_make_leaf(struct tk_mm *mm, gva_t addr, u32 *leaf); /* 0 or -ENOMEM */

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 bool tk_mm_may_lock(const struct tk_mm *mm, u64 len)
 {
@@ -28,10 +28,12 @@ static void bring_in(struct tk_mm *mm, const struct tk_vma *vma, u64 *budget)
 /* Set or clear the flag in [@start, @end); -ENOMEM at a hole, with what was before it changed. */
 static int apply(struct tk_mm *mm, gva_t start, gva_t end, bool lock, bool touch)
 {
-	int rc = tk_vma_carve(mm, start, end);
 	u64 budget = TK_TOUCH_MAX;
 	gva_t at = start;
+	int rc;
 
+	tk_cow_note(mm, start, end);
+	rc = tk_vma_carve(mm, start, end);
 	for (struct tk_vma *vma = tk_vma_at(mm, start); !rc && at < end; vma = vma->next) {
 		if (!vma || vma->start != at) {
 			rc = -ENOMEM;
@@ -98,6 +100,7 @@ static void change_all(struct tk_mm *mm, bool lock, bool touch)
 {
 	u64 budget = TK_TOUCH_MAX;
 
+	tk_cow_note(mm, 0, TK_USER_TOP);
 	for (struct tk_vma *vma = mm->first; vma; vma = vma->next) {
 		tk_vma_change(mm, vma, vma->prot,
 			      lock ? vma->flags | TK_VMA_LOCKED : vma->flags & ~TK_VMA_LOCKED);

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -139,7 +139,8 @@ static int check_limits(struct tk_mm *mm, const struct request *r, gva_t addr)
 	if (mm->n_vmas >= mm->opts.max_vmas || !tk_mm_may_expand(mm, data, r->len - old))
 		return -ENOMEM;
 	/* Linux's heuristic overcommit refuses only what can never be had. */
-	if (data && !(r->flags & MAP_NORESERVE) && mm->limit && r->len >> TK_PAGE_SHIFT > mm->limit)
+	if (data && !(r->flags & MAP_NORESERVE) && mm->largest &&
+	    r->len >> TK_PAGE_SHIFT > mm->largest)
 		return -ENOMEM;
 	return 0;
 }
@@ -207,6 +208,7 @@ int tk_mm_remove(struct tk_mm *mm, gva_t start, gva_t end, unsigned int how)
 
 	if (!vma)
 		return 0;
+	tk_cow_note(mm, start, end);
 	rc = tk_vma_carve_hole(mm, start, end);
 	if (rc) {
 		tk_vma_merge(mm, start, end);
@@ -226,6 +228,7 @@ int tk_mm_attach(struct tk_mm *mm, struct tk_vma *vma)
 {
 	gva_t start = vma->start, end = vma->end;
 
+	tk_cow_note(mm, start, end);
 	tk_vma_link(mm, vma);
 	if (!tk_host_map(mm, vma, start, end))
 		return 0;
@@ -269,6 +272,8 @@ static long map(struct tk_mm *mm, const struct request *r)
 		tk_vma_free(vma);
 		return rc;
 	}
+	if (r->vma_flags & TK_VMA_SHARED)
+		tk_cow_aliased(mm, r->backing);
 	rc = tk_mm_attach(mm, vma);
 	if (rc)
 		return rc;

@@ -27,6 +27,13 @@ struct tk_mm;
 struct tk_mm_backend {
 	int (*slot_add)(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags);
 	void *ctx;
+	unsigned int memory_flags; /* of slots of guest memory, not of page tables */
+	/*
+	 * Forks whose slots are logged. @collect gives each page written since the last call to @fn
+	 * and says whether the rings should be handed back before they fill up; @rearm does that.
+	 */
+	bool (*collect)(void *ctx, void (*fn)(void *arg, gpa_t gpa), void *arg);
+	int (*rearm)(void *ctx);
 };
 
 struct tk_mm_options {
@@ -46,6 +53,7 @@ struct tk_backing {
 	u64 host_dev, host_ino;
 	bool sized;	/* has an end beyond which access faults */
 	bool anon;	/* a memfd of ours: shared anonymous memory */
+	bool borrowed;	/* @hostfd is the image's */
 	u64 size, kept; /* of that memory: bytes; pages charged though no vma shows them */
 	char name[];	/* guest path, for /proc/self/maps */
 };

@@ -13,7 +13,7 @@
  */
 #include <errno.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 #define POOL_TABLES (TK_PT_MAX_SIZE >> TK_PAGE_SHIFT)
 #define FIRST_STEP  (TK_MIB(2) >> TK_PAGE_SHIFT)
@@ -63,11 +63,18 @@ static void *reserve(u64 size, int prot)
 
 int tk_pt_init(struct tk_mm *mm, struct tkvm_error *err)
 {
-	u32 root;
-
 	mm->pool = reserve(TK_PT_MAX_SIZE, PROT_NONE);
 	mm->tables_info = reserve(POOL_TABLES * sizeof(*mm->tables_info), PROT_READ | PROT_WRITE);
-	if (!mm->pool || !mm->tables_info || table_new(mm, false, &root))
+	if (!mm->pool || !mm->tables_info)
+		return tk_fail(err, ENOMEM, "no memory for page tables");
+	return 0;
+}
+
+int tk_pt_make_root(struct tk_mm *mm, struct tkvm_error *err)
+{
+	u32 root;
+
+	if (table_new(mm, false, &root))
 		return tk_fail(err, ENOMEM, "no memory for page tables");
 	return 0;
 }
@@ -235,7 +242,8 @@ void tk_pt_trim(struct tk_mm *mm)
 {
 	if (mm->empty_leaves < TRIM_AT)
 		return;
-	for (u32 i = 0; i < mm->pool_used; i++) {
+	/* Without its memory an image's table would read as it was frozen, not as zeroes. */
+	for (u32 i = mm->cow ? mm->cow->image->pool_used : 0; i < mm->pool_used; i++) {
 		struct tk_ptpage *info = &mm->tables_info[i];
 
 		if (!info->leaf || info->count || !info->resident)

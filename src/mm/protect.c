@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 #ifndef PROT_SEM
 #define PROT_SEM 0x8
@@ -86,6 +86,7 @@ long tk_mm_mprotect(struct tk_mm *mm, gva_t addr, u64 len, u64 prot)
 		return -ENOMEM;
 	if (grows == PROT_GROWSUP) /* there are no such mappings on x86 */
 		return -EINVAL;
+	tk_cow_note(mm, addr, end);
 	rc = protect_range(mm, addr, end, (unsigned int)prot & PROT_ALL);
 	tk_vma_merge(mm, addr, end);
 	return rc;

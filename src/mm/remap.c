@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -49,7 +49,7 @@ static int check_growth(struct tk_mm *mm, const struct tk_vma *vma, u64 old_len,
 		return -EAGAIN;
 	if (!tk_mm_may_expand(mm, data, delta))
 		return -ENOMEM;
-	return data && mm->limit && new_len >> TK_PAGE_SHIFT > mm->limit ? -ENOMEM : 0;
+	return data && mm->largest && new_len >> TK_PAGE_SHIFT > mm->largest ? -ENOMEM : 0;
 }
 
 static int check_vma(struct tk_mm *mm, const struct tk_vma *vma, const struct request *r)
@@ -174,7 +174,14 @@ static long move(struct tk_mm *mm, struct tk_vma *vma, const struct request *r)
 					 vma->backing, tk_vma_offset_at(vma, r->old));
 	int rc;
 
-	if (!copy || tk_mm_attach(mm, copy))
+	if (vma->flags & TK_VMA_SHARED)
+		tk_cow_aliased(mm, vma->backing);
+	if (!copy || tk_cow_detach(mm, vma, r->old, r->old + r->old_len)) {
+		if (copy)
+			tk_vma_free(copy);
+		return -ENOMEM;
+	}
+	if (tk_mm_attach(mm, copy))
 		return -ENOMEM;
 	if (!(vma->flags & TK_VMA_SHARED)) {
 		rc = prepare_place(mm, r->new, r->old, r->old_len);
@@ -185,6 +192,7 @@ static long move(struct tk_mm *mm, struct tk_vma *vma, const struct request *r)
 			return -ENOMEM;
 		}
 	}
+	tk_cow_note(mm, r->old, r->old + r->old_len);
 	if (r->flags & MREMAP_DONTUNMAP)
 		tk_vma_change(mm, vma, vma->prot, vma->flags & ~(unsigned int)TK_VMA_LOCKED);
 	else if (r->old_len)
@@ -246,6 +254,9 @@ static long extend(struct tk_mm *mm, struct tk_vma *vma, const struct request *r
 {
 	gva_t old_end = vma->end, end = r->old + r->new_len;
 
+	tk_cow_note(mm, old_end, end);
+	if (vma->flags & TK_VMA_SHARED)
+		tk_cow_aliased(mm, vma->backing);
 	tk_vma_resize(mm, vma, vma->start, end);
 	if (tk_host_map(mm, vma, old_end, end)) {
 		tk_host_release(mm, old_end, end);

@@ -6,9 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "mm/internal.h"
+#include "mm/cow.h"
 
-int tk_mm_create(struct tk_mm **ret, const struct tk_mm_options *opts, struct tkvm_error *err)
+int tk_mm_create_empty(struct tk_mm **ret, const struct tk_mm_options *opts, struct tkvm_error *err)
 {
 	struct tk_mm *mm = calloc(1, sizeof(*mm));
 	int rc;
@@ -16,13 +16,29 @@ int tk_mm_create(struct tk_mm **ret, const struct tk_mm_options *opts, struct tk
 	if (!mm)
 		return tk_fail(err, ENOMEM, "no memory for an address space");
 	mm->opts = *opts;
-	mm->limit = opts->max_memory >> TK_PAGE_SHIFT;
+	mm->limit = mm->largest = opts->max_memory >> TK_PAGE_SHIFT;
 	mm->eager = TK_EAGER_SIZE;
 	mm->rlimits = (struct tk_mm_rlimits){RLIM_INFINITY, RLIM_INFINITY, TK_MIB(8), TK_MIB(8)};
 	mm->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	rc = tk_chunk_init(mm, err);
 	if (!rc)
 		rc = tk_pt_init(mm, err);
+	if (rc) {
+		tk_mm_destroy(mm);
+		return rc;
+	}
+	*ret = mm;
+	return 0;
+}
+
+int tk_mm_create(struct tk_mm **ret, const struct tk_mm_options *opts, struct tkvm_error *err)
+{
+	struct tk_mm *mm;
+	int rc = tk_mm_create_empty(&mm, opts, err);
+
+	if (rc)
+		return rc;
+	rc = tk_pt_make_root(mm, err);
 	if (rc) {
 		tk_mm_destroy(mm);
 		return rc;
@@ -41,6 +57,7 @@ void tk_mm_destroy(struct tk_mm *mm)
 		next = vma->next;
 		tk_vma_free(vma);
 	}
+	tk_cow_destroy(mm);
 	tk_pt_destroy(mm);
 	tk_chunk_destroy(mm);
 	if (mm->pagemap >= 0)
@@ -88,6 +105,7 @@ void tk_mm_set_name(struct tk_mm *mm, gva_t addr, u64 len, const char *name)
 
 	if (end < addr)
 		return;
+	tk_cow_note(mm, addr, end);
 	if (!tk_vma_carve(mm, addr, end))
 		for (struct tk_vma *vma = tk_vma_first(mm, addr, end); vma && vma->start < end;
 		     vma = vma->next)

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "mm/access.h"
-#include "mm/internal.h"
+#include "mm/cow.h"
 
 u32 *tk_mm_word(struct tk_mm *mm, gva_t addr, enum tk_access access, bool *anon)
 {
@@ -14,6 +14,8 @@ u32 *tk_mm_word(struct tk_mm *mm, gva_t addr, enum tk_access access, bool *anon)
 	if (tk_span_find(mm, addr, sizeof(u32),
 			 access == TK_ACCESS_WRITE ? PROT_WRITE : TK_PROT_ANY, &span))
 		return NULL;
+	if (access == TK_ACCESS_WRITE)
+		tk_mm_wrote(mm, addr, sizeof(u32));
 	*anon = !tk_vma_volatile(span.vma);
 	return (u32 *)span.hva;
 }
