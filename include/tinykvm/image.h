@@ -51,6 +51,11 @@ struct tkvm_fork_options {
 	uint64_t max_memory;
 	/* Bytes of changed memory that a reset may keep at hand for the next run; 0: 64 MiB. */
 	uint64_t max_hot_memory;
+	/*
+	 * Non-zero: it accepts connections for itself, from the same queues as all forks of the image
+	 * that are made so. Such a fork cannot be reset.
+	 */
+	int share_listeners;
 };
 
 /*

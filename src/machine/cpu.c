@@ -17,7 +17,9 @@ struct cpu {
 	struct tk_vcpu *vcpu; /* NULL: never ran */
 	struct tk_uregs regs; /* until then */
 	u64 fs_base, gs_base;
-	void *xsave; /* NULL: initial state */
+	void *xsave;		  /* NULL: @frozen_xsave */
+	const void *frozen_xsave; /* of the task that this is a copy of; NULL: initial state */
+	bool ran;		  /* the vCPU may be anywhere: it was run since it was put right */
 };
 
 static struct tkvm_machine *machine_of(const struct tk_task *task)
@@ -39,6 +41,7 @@ static int set_segbase(void *arg, int which, u64 base)
 {
 	struct cpu *cpu = arg;
 
+	cpu->ran = true;
 	if (cpu->vcpu)
 		return tk_vcpu_set_segbase(cpu->vcpu, which, base);
 	*(which == TK_FS_BASE ? &cpu->fs_base : &cpu->gs_base) = base;
@@ -51,8 +54,8 @@ static int get_xsave(void *arg, void *area, size_t size)
 
 	if (cpu->vcpu)
 		return tk_vcpu_get_xsave(cpu->vcpu, area, size);
-	if (cpu->xsave)
-		memcpy(area, cpu->xsave, size);
+	if (cpu->xsave || cpu->frozen_xsave)
+		memcpy(area, cpu->xsave ? cpu->xsave : cpu->frozen_xsave, size);
 	else
 		tk_xstate_init(area, size);
 	return 0;
@@ -62,6 +65,7 @@ static int set_xsave(void *arg, const void *area, size_t size)
 {
 	struct cpu *cpu = arg;
 
+	cpu->ran = true;
 	if (cpu->vcpu)
 		return tk_vcpu_set_xsave(cpu->vcpu, area, size);
 	if (!cpu->xsave)
@@ -121,13 +125,14 @@ void tk_cpu_detach(struct tk_task *task)
 /* Put the rest of the starting state into a vCPU that is new, or was another task's before. */
 static int load_state(struct cpu *cpu, struct tk_vcpu *vcpu)
 {
+	const void *xsave = cpu->xsave ? cpu->xsave : cpu->frozen_xsave;
 	size_t size = cpu->task->xsave_size;
 	int rc = 0;
 
 	if (cpu->gs_base)
 		rc = tk_vcpu_set_segbase(vcpu, TK_GS_BASE, cpu->gs_base);
-	if (!rc && cpu->xsave)
-		rc = tk_vcpu_set_xsave(vcpu, cpu->xsave, size);
+	if (!rc && xsave)
+		rc = tk_vcpu_set_xsave(vcpu, xsave, size);
 	return rc;
 }
 
@@ -138,6 +143,7 @@ struct tk_vcpu *tk_cpu_get(struct tk_task *task, struct tkvm_error *err)
 	struct tk_vcpu *vcpu;
 	int rc;
 
+	cpu->ran = true;
 	if (cpu->vcpu)
 		return cpu->vcpu;
 	if (tk_vcpu_create(&vcpu, machine->vm, tk_mm_cr3(machine->mm), &cpu->regs, cpu->fs_base,
@@ -181,7 +187,85 @@ static int cpu_clone(struct tk_task *child, struct tk_task *parent, u64 fs_base)
 	return rc;
 }
 
+int tk_cpu_capture(struct tk_task *task)
+{
+	struct cpu *cpu = task->cpu;
+	void *xsave;
+	int rc;
+
+	xsave = malloc(task->xsave_size);
+	if (!xsave)
+		return -ENOMEM;
+	rc = get_xsave(cpu, xsave, task->xsave_size);
+	if (!rc)
+		rc = get_segbase(cpu, TK_FS_BASE, &cpu->fs_base);
+	if (!rc)
+		rc = get_segbase(cpu, TK_GS_BASE, &cpu->gs_base);
+	if (rc) {
+		free(xsave);
+		return rc;
+	}
+	free(cpu->xsave);
+	cpu->xsave = xsave;
+	return 0;
+}
+
+void tk_cpu_park(struct tk_task *task)
+{
+	struct cpu *cpu = task->cpu;
+
+	if (cpu->vcpu) {
+		cpu->regs = *task->regs;
+		tk_vcpu_destroy(cpu->vcpu);
+	}
+	cpu->vcpu = NULL;
+	task->regs = &cpu->regs;
+	/* It is in a system call: SYSCALL has left these two there, and returning from it does. */
+	cpu->regs.rcx = cpu->regs.rip;
+	cpu->regs.r11 = cpu->regs.rflags;
+}
+
+/* A vCPU that cannot be put right goes; the task gets another one when it runs. */
+static void restore_vcpu(struct cpu *cpu, const struct cpu *from)
+{
+	struct tk_vcpu *vcpu = cpu->vcpu;
+
+	if (!cpu->ran) {
+		*cpu->task->regs = from->regs;
+		return;
+	}
+	if (!tk_vcpu_restore(vcpu, &from->regs, from->fs_base, from->gs_base, from->xsave)) {
+		machine_of(cpu->task)->fork->vcpu_ioctls++;
+		return;
+	}
+	tk_vcpu_destroy(vcpu);
+	cpu->vcpu = NULL;
+	cpu->task->regs = &cpu->regs;
+}
+
+static int cpu_restore(struct tk_task *task, const struct tk_task *tmpl)
+{
+	const struct cpu *from = tmpl->cpu;
+	struct cpu *cpu;
+
+	if (!task->cpu && tk_cpu_attach(task, &from->regs, from->fs_base))
+		return -ENOMEM;
+	cpu = task->cpu;
+	if (cpu->vcpu)
+		restore_vcpu(cpu, from);
+	if (!cpu->vcpu)
+		cpu->regs = from->regs;
+	cpu->fs_base = from->fs_base;
+	cpu->gs_base = from->gs_base;
+	free(cpu->xsave);
+	cpu->xsave = NULL;
+	cpu->frozen_xsave = from->xsave;
+	cpu->ran = false;
+	return 0;
+}
+
 const struct tk_proc_ops tk_machine_proc_ops = {
 	.cpu_clone = cpu_clone,
 	.cpu_destroy = tk_cpu_detach,
+	.cpu_restore = cpu_restore,
 };

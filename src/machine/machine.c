@@ -192,6 +192,8 @@ void tkvm_machine_destroy(struct tkvm_machine *machine)
 {
 	if (!machine)
 		return;
+	if (machine->fork)
+		tk_fork_end(machine);
 	tk_proc_destroy(&machine->proc);
 	if (machine->have_files) {
 		tk_fdtable_destroy(&machine->proc.files);

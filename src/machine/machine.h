@@ -11,10 +11,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "fs/fork.h"
 #include "guest/clock.h"
 #include "kvm/kick.h"
 #include "kvm/vcpu.h"
 #include "task/task.h"
+#include "mm/image.h"
+#include "tinykvm/image.h"
 #include "tinykvm/machine.h"
 
 #define TK_DEFAULT_MEMORY	 TK_MIB(8192)
@@ -24,6 +27,23 @@
 #define TK_SLICE_NS (2 * 1000 * 1000)
 /* How long it may do so at least: switching costs two exits and more. */
 #define TK_TURN_NS (1 * 1000 * 1000)
+
+struct tkvm_image {
+	atomic_uint refs;
+	struct tkvm_machine *master; /* what everything else than memory is copied from */
+	struct tk_mm_image *mm;
+	struct tk_frozen_files files;
+};
+
+/* What a fork has besides a machine. */
+struct tk_fork {
+	struct tkvm_image *image; /* a reference */
+	struct tk_forked_files files;
+	struct tk_memfd_copy *memfds; /* its own copies of the image's */
+	unsigned int n_memfds;
+	bool stale; /* something is not as it should be: it cannot be reset */
+	u64 resets, reset_ns, vcpu_ioctls;
+};
 
 struct tkvm_policy {
 	struct tk_policy rules;
@@ -43,6 +63,7 @@ struct tkvm_machine {
 	struct tk_proc proc;
 	struct tk_policy rules; /* a copy, plus what every guest may read (rules.c) */
 	struct tk_clock clock;	/* keeps the vDSO's data page */
+	struct tk_fork *fork;	/* NULL: it is none */
 	bool randomize;
 	bool have_kvm, have_files; /* what there is to undo */
 
@@ -90,6 +111,16 @@ void tk_cpu_detach(struct tk_task *task);
 /* The vCPU of @task, made now if need be; NULL with a message in *@err. */
 struct tk_vcpu *tk_cpu_get(struct tk_task *task, struct tkvm_error *err);
 extern const struct tk_proc_ops tk_machine_proc_ops;
+
+/*
+ * Note all of what is in the vCPU of a task that waits in a system call; then, or later, let go of
+ * the vCPU: the task is a template from then on. tk_cpu_capture(): 0 or -errno.
+ */
+int tk_cpu_capture(struct tk_task *task) TK_MUST_CHECK;
+void tk_cpu_park(struct tk_task *task);
+
+/* fork.c: undo what makes a fork different, before it is destroyed as any machine. */
+void tk_fork_end(struct tkvm_machine *machine);
 
 /* fault.c: a processor exception becomes a signal, or the page is supplied. */
 void tk_machine_fault(struct tkvm_machine *machine, struct tk_task *task,

@@ -33,6 +33,7 @@ static void call(struct tkvm_machine *machine, struct tk_task *task)
 {
 	long rc = tk_syscall(task);
 
+	task->moved |= rc != TK_BLOCKED;
 	set_result(task, rc);
 	machine->look |= task->in_call;
 	/* What it passed was in order, but there is no memory left to put behind it. */
@@ -71,7 +72,9 @@ static void answer(struct tkvm_machine *machine, struct tk_task *task, struct tk
 		tk_machine_no_memory(machine, task, exit);
 		break;
 	case TK_EXIT_RING_FULL:
-		break; /* machines without images have no ring */
+		if (tk_mm_ring_full(machine->mm))
+			tk_machine_fail(machine, vcpu, exit);
+		break;
 	case TK_EXIT_ALIEN:
 		tk_machine_forbidden(task);
 		break;

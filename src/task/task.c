@@ -58,17 +58,14 @@ static int new_tid(struct tk_proc *proc)
 	return tid;
 }
 
-struct tk_task *tk_task_new(struct tk_proc *proc)
+struct tk_task *tk_task_new_as(struct tk_proc *proc, int tid)
 {
-	struct tk_task *task;
+	struct tk_task *task = calloc(1, sizeof(*task));
 
-	if (proc->n_tasks >= proc->max_tasks)
-		return NULL;
-	task = calloc(1, sizeof(*task));
 	if (!task)
 		return NULL;
 	task->proc = proc;
-	task->tid = new_tid(proc);
+	task->tid = tid;
 	task->state = TK_TASK_RUNNABLE;
 	task->wait.deadline = TK_FOREVER;
 	tk_task_signals_init(&task->sig);
@@ -78,6 +75,19 @@ struct tk_task *tk_task_new(struct tk_proc *proc)
 	proc->attention = true;
 	if (!proc->leader)
 		proc->leader = task;
+	return task;
+}
+
+struct tk_task *tk_task_new(struct tk_proc *proc)
+{
+	struct tk_task *task;
+	int next = proc->next_tid;
+
+	if (proc->n_tasks >= proc->max_tasks)
+		return NULL;
+	task = tk_task_new_as(proc, new_tid(proc));
+	if (!task)
+		proc->next_tid = next;
 	return task;
 }
 

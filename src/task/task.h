@@ -106,6 +106,9 @@ struct tk_task {
 	s64 vtime_shift; /* the scheduler's, see machine/sched.c */
 	int exit_status;
 	struct tk_task_attrs attrs;
+
+	const struct tk_task *origin; /* of a fork: the frozen task that it is a copy of */
+	bool moved; /* it went on from there: the call was answered, or its state changed */
 };
 
 /* Identity and limits that programs ask for; set when the machine is made. */
@@ -176,6 +179,8 @@ struct tk_proc_ops {
 	 */
 	int (*cpu_clone)(struct tk_task *child, struct tk_task *parent, u64 fs_base);
 	void (*cpu_destroy)(struct tk_task *task);
+	/* Give @task the registers of frozen @tmpl, whether it has a vCPU or not. 0, -ENOMEM. */
+	int (*cpu_restore)(struct tk_task *task, const struct tk_task *tmpl);
 };
 
 /* Fill *@proc with the state of a process that has no task yet. */
@@ -185,6 +190,8 @@ void tk_proc_destroy(struct tk_proc *proc);
 
 /* A new task of @proc with the next thread id; NULL: out of memory or of max_tasks. */
 struct tk_task *tk_task_new(struct tk_proc *proc);
+/* The same with a thread id of the caller's choice, and whatever max_tasks says. */
+struct tk_task *tk_task_new_as(struct tk_proc *proc, int tid);
 /* Take the task out of the process and free it. It must not be proc->current. */
 void tk_task_free(struct tk_task *task);
 struct tk_task *tk_task_by_tid(struct tk_proc *proc, int tid); /* alive, or NULL */

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making a fork: a new VM over the image's memory, copies of the files, and a process like the
+ * frozen one. What never changes is not copied but used where it is, in the frozen machine: the
+ * policy, strings, the host directories behind the namespace, /dev/kvm.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/memfds.h"
+#include "machine/machine.h"
+#include "mm/image.h"
+#include "sys/procfs.h"
+#include "sys/sys.h"
+#include "task/fork.h"
+
+static const struct tkvm_fork_options default_options = {.size = sizeof(default_options)};
+
+#define DEFAULT_FORK_MEMORY TK_MIB(128)
+
+static int slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags)
+{
+	return tk_vm_slot_add(ctx, gpa, size, hva, flags);
+}
+
+static bool collect(void *ctx, void (*fn)(void *arg, gpa_t gpa), void *arg)
+{
+	return tk_vm_harvest(ctx, fn, arg);
+}
+
+static int rearm(void *ctx)
+{
+	return tk_vm_reset_rings(ctx);
+}
+
+/* Copy [@at, @end) of file @from to @to: data only, holes stay holes. */
+static int copy_range(int from, int to, off_t at, off_t end)
+{
+	char *buf = malloc(65536);
+	int rc = buf ? 0 : -ENOMEM;
+	ssize_t n;
+
+	while (at < end && !rc) {
+		n = pread(from, buf, (size_t)TK_MIN(end - at, (off_t)65536), at);
+		if (n <= 0)
+			rc = n ? -errno : -EIO;
+		else if (pwrite(to, buf, (size_t)n, at) != n)
+			rc = -ENOMEM;
+		at += n;
+	}
+	free(buf);
+	return rc;
+}
+
+/* SEEK_DATA is told by its own description: the template's is shared by threads that fork. */
+static int copy_content(int from, int to, off_t size)
+{
+	char link[TK_FD_LINK_SIZE];
+	int own = open(tk_fd_link(link, from), O_RDONLY | O_CLOEXEC), rc = 0;
+	off_t data = 0, hole;
+
+	if (own < 0)
+		return -errno;
+	while (!rc && data < size) {
+		data = lseek(own, data, SEEK_DATA);
+		if (data < 0)
+			break; /* nothing but a hole follows */
+		hole = lseek(own, data, SEEK_HOLE);
+		if (hole < 0)
+			hole = size;
+		rc = copy_range(own, to, data, hole);
+		data = hole;
+	}
+	close(own);
+	return rc;
+}
+
+static int copy_memfd(int from, const struct stat *st)
+{
+	int fd = memfd_create("fork", MFD_CLOEXEC | MFD_ALLOW_SEALING), seals, rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = ftruncate(fd, st->st_size) ? -errno : copy_content(from, fd, st->st_size);
+	seals = fcntl(from, F_GET_SEALS);
+	if (!rc && seals > 0 && fcntl(fd, F_ADD_SEALS, seals))
+		rc = -errno;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+static int add_memfd(void *ctx, const struct tk_file *file)
+{
+	struct tk_fork *fork = ctx;
+	struct tk_memfd_copy *memfds;
+	struct stat st;
+	int fd;
+
+	if (fstat(file->hostfd, &st))
+		return -errno;
+	for (unsigned int i = 0; i < fork->n_memfds; i++)
+		if (fork->memfds[i].ino == st.st_ino && fork->memfds[i].dev == st.st_dev)
+			return 0;
+	memfds = reallocarray(fork->memfds, fork->n_memfds + 1, sizeof(*memfds));
+	if (!memfds)
+		return -ENOMEM;
+	fork->memfds = memfds;
+	fd = copy_memfd(file->hostfd, &st);
+	if (fd < 0)
+		return fd;
+	memfds[fork->n_memfds++] =
+		(struct tk_memfd_copy){.dev = st.st_dev, .ino = st.st_ino, .fd = fd};
+	return 0;
+}
+
+static int fork_mm(struct tkvm_machine *machine, const struct tkvm_fork_options *options,
+		   struct tkvm_error *err)
+{
+	struct tk_fork *fork = machine->fork;
+	struct tk_mm_swap *swaps = calloc(fork->n_memfds + 1, sizeof(*swaps));
+	struct tk_mm_fork_options opts = {
+		.backend = {.slot_add = slot_add,
+			    .ctx = machine->vm,
+			    .memory_flags = TK_SLOT_LOG,
+			    .collect = collect,
+			    .rearm = rearm},
+		.max_memory = options->max_memory ? options->max_memory : DEFAULT_FORK_MEMORY,
+		.max_hot = options->max_hot_memory,
+		.swaps = swaps,
+		.n_swaps = fork->n_memfds,
+	};
+	int rc;
+
+	if (!swaps)
+		return tk_fail_errno(err, ENOMEM, "fork: memfds");
+	for (unsigned int i = 0; i < fork->n_memfds; i++)
+		swaps[i] = (struct tk_mm_swap){.dev = fork->memfds[i].dev,
+					       .ino = fork->memfds[i].ino,
+					       .hostfd = fork->memfds[i].fd};
+	rc = tk_mm_fork(&machine->mm, fork->image->mm, &opts, err);
+	free(swaps);
+	machine->proc.mm = machine->mm;
+	return rc;
+}
+
+static int fork_hardware(struct tkvm_machine *machine, const struct tkvm_fork_options *options,
+			 struct tkvm_error *err)
+{
+	const struct tkvm_machine *master = machine->fork->image->master;
+	int rc;
+
+	machine->kvm = master->kvm; /* which outlives it, and closes it */
+	if (machine->kvm.ring_max_bytes < TK_RING_BYTES)
+		return tk_fail(err, EOPNOTSUPP, "fork: KVM_CAP_DIRTY_LOG_RING is missing");
+	rc = tk_vm_create(&machine->vm, &machine->kvm, TK_RING_BYTES, err);
+	if (!rc)
+		rc = fork_mm(machine, options, err);
+	if (!rc)
+		tk_clock_fork(&machine->clock, &master->clock, tk_vm_vvar(machine->vm), 0);
+	return rc;
+}
+
+/* What is the same in all forks and never changes. */
+static int share(struct tkvm_machine *machine, struct tkvm_error *err)
+{
+	struct tk_proc *proc = &machine->proc;
+	const struct tk_proc *tmpl = &machine->fork->image->master->proc;
+
+	proc->machine = machine;
+	proc->ops = tmpl->ops;
+	proc->policy = tmpl->policy;
+	proc->exe = tmpl->exe;
+	proc->argv = tmpl->argv;
+	proc->envp = tmpl->envp;
+	proc->auxv = tmpl->auxv;
+	proc->trace_fd = tmpl->trace_fd;
+	proc->ns = tmpl->ns;
+	proc->ns.cwd = NULL;
+	tk_procfs_init(&proc->ns.synth, proc);
+	proc->stats.calls = calloc(TK_SYSCALL_MAX, sizeof(*proc->stats.calls));
+	return proc->stats.calls ? 0 : tk_fail_errno(err, ENOMEM, "fork");
+}
+
+static int fork_files(struct tkvm_machine *machine, const struct tkvm_fork_options *options,
+		      struct tkvm_error *err)
+{
+	struct tk_fork *fork = machine->fork;
+	struct tk_proc *proc = &machine->proc;
+	const struct tk_fork_ctx ctx = {
+		.ns = &proc->ns,
+		.net = &proc->net,
+		.policy = proc->policy,
+		.proc = proc,
+		.share_listeners = options->share_listeners,
+		.memfds = fork->memfds,
+		.n_memfds = fork->n_memfds,
+	};
+
+	machine->have_files = true;
+	return tk_files_fork(&fork->files, &fork->image->files, &proc->files, &ctx, err);
+}
+
+static int make(struct tkvm_machine *machine, const struct tkvm_fork_options *options,
+		struct tkvm_error *err)
+{
+	struct tk_fork *fork = machine->fork;
+	const struct tkvm_machine *master = fork->image->master;
+	int rc;
+
+	tk_proc_init(&machine->proc);
+	rc = share(machine, err);
+	if (rc)
+		return rc;
+	rc = tk_memfds_each(&master->proc.files, add_memfd, fork);
+	if (rc)
+		return tk_fail_errno(err, -rc, "fork: memfd");
+	rc = fork_hardware(machine, options, err);
+	if (!rc)
+		rc = fork_files(machine, options, err);
+	if (rc)
+		return rc;
+	rc = tk_proc_restore(&machine->proc, &master->proc, true);
+	if (rc)
+		return tk_fail_errno(err, -rc, "fork: threads");
+	machine->vtime = master->vtime;
+	machine->phase = TK_PHASE_LOADED;
+	fork->stale = options->share_listeners;
+	return 0;
+}
+
+static struct tkvm_machine *allocate(struct tkvm_image *image)
+{
+	struct tkvm_machine *machine = calloc(1, sizeof(*machine));
+	struct tk_fork *fork = calloc(1, sizeof(*fork));
+
+	if (!machine || !fork) {
+		free(machine);
+		free(fork);
+		return NULL;
+	}
+	fork->image = tkvm_image_get(image);
+	machine->fork = fork;
+	return machine;
+}
+
+int tkvm_image_fork(struct tkvm_image *image, const struct tkvm_fork_options *options,
+		    struct tkvm_machine **ret, struct tkvm_error *err)
+{
+	struct tkvm_machine *machine;
+	int rc;
+
+	if (!options)
+		options = &default_options;
+	if (options->size != sizeof(*options))
+		return tk_fail(err, EINVAL, "fork: options->size is not that of this library (%zu)",
+			       sizeof(*options));
+	machine = allocate(image);
+	if (!machine)
+		return tk_fail_errno(err, ENOMEM, "fork");
+	rc = make(machine, options, err);
+	if (rc) {
+		tkvm_machine_destroy(machine);
+		return rc;
+	}
+	*ret = machine;
+	return 0;
+}
+
+/* The rest is destroyed as in any machine. */
+static void give_back(struct tk_proc *proc)
+{
+	static const struct tk_buf none;
+
+	proc->exe = NULL;
+	proc->argv = proc->envp = proc->auxv = none;
+	if (proc->ns.cwd)
+		tk_file_put(proc->ns.cwd);
+	proc->ns.cwd = NULL;
+	proc->ns.volume_fds = NULL;
+	proc->ns.rootfd = -1;
+}
+
+void tk_fork_end(struct tkvm_machine *machine)
+{
+	struct tk_fork *fork = machine->fork;
+	struct tk_proc *proc = &machine->proc;
+	struct tkvm_image *image = fork->image;
+
+	tk_files_unfork(&fork->files);
+	give_back(proc);
+	/* Its files, tasks and VM go before the image that they refer to. */
+	tk_proc_destroy(proc);
+	if (machine->have_files)
+		tk_fdtable_destroy(&proc->files);
+	machine->have_files = false;
+	if (machine->vm)
+		tk_vm_destroy(machine->vm);
+	if (machine->mm)
+		tk_mm_destroy(machine->mm);
+	machine->vm = NULL;
+	machine->mm = NULL;
+	for (unsigned int i = 0; i < fork->n_memfds; i++)
+		close(fork->memfds[i].fd);
+	free(fork->memfds);
+	free(fork);
+	machine->fork = NULL;
+	tkvm_image_put(image);
+}

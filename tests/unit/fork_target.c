@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server that test_machine_fork.c freezes: it answers one request per connection. Started as
+ * "fork_target KIND", KIND being how it waits: accept, epoll, edge, poll, select, thread.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int counter;
+static char *heap;
+
+static int answer(int conn)
+{
+	char request[128], reply[128];
+	ssize_t n = read(conn, request, sizeof(request) - 1);
+	int len;
+
+	if (n <= 0) {
+		close(conn);
+		return -1;
+	}
+	request[n] = '\0';
+	counter++;
+	heap[counter % 64 * 4096]++;
+	len = snprintf(reply, sizeof(reply), "%s %d %d", request, counter,
+		       heap[counter % 64 * 4096]);
+	if (!strcmp(request, "exit"))
+		_exit(3);
+	if (write(conn, reply, (size_t)len) != len)
+		abort();
+	if (!strcmp(request, "stay"))
+		return 0;
+	close(conn);
+	return -1;
+}
+
+static int listener(int flags)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | flags, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 10))
+		abort();
+	return fd;
+}
+
+static void by_accept(void)
+{
+	int fd = listener(0), conn;
+
+	while ((conn = accept(fd, NULL, NULL)) >= 0)
+		while (!answer(conn))
+			;
+	abort();
+}
+
+static void watch(int epoll, int fd, unsigned int events)
+{
+	struct epoll_event event = {.events = events, .data.fd = fd};
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+		abort();
+}
+
+static void by_epoll(unsigned int extra)
+{
+	int fd = listener(SOCK_NONBLOCK), epoll = epoll_create1(0), conn;
+	struct epoll_event events[8];
+
+	watch(epoll, fd, EPOLLIN | extra);
+	for (;;) {
+		int n = epoll_wait(epoll, events, 8, -1);
+
+		for (int i = 0; i < n; i++) {
+			if (events[i].data.fd != fd) {
+				answer(events[i].data.fd);
+				continue;
+			}
+			while ((conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK)) >= 0)
+				watch(epoll, conn, EPOLLIN);
+			if (errno != EAGAIN)
+				abort();
+		}
+	}
+}
+
+static void by_poll(void)
+{
+	struct pollfd fds[2] = {{.fd = listener(SOCK_NONBLOCK), .events = POLLIN},
+				{.fd = -1, .events = POLLIN}};
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0)
+			abort();
+		if (fds[1].revents && answer(fds[1].fd))
+			fds[1].fd = -1;
+		if (fds[0].revents && fds[1].fd < 0)
+			fds[1].fd = accept(fds[0].fd, NULL, NULL);
+	}
+}
+
+static void by_select(void)
+{
+	int fd = listener(SOCK_NONBLOCK), conn;
+	fd_set set;
+
+	for (;;) {
+		FD_ZERO(&set);
+		FD_SET(fd, &set);
+		if (select(fd + 1, &set, NULL, NULL, NULL) != 1)
+			abort();
+		conn = accept(fd, NULL, NULL);
+		while (conn >= 0 && !answer(conn))
+			;
+	}
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER, idle = PTHREAD_COND_INITIALIZER;
+static int job = -1;
+
+static void *worker(void *arg)
+{
+	for (;;) {
+		int conn;
+
+		pthread_mutex_lock(&lock);
+		while (job < 0)
+			pthread_cond_wait(&work, &lock);
+		conn = job;
+		job = -1;
+		pthread_cond_signal(&idle);
+		pthread_mutex_unlock(&lock);
+		while (!answer(conn))
+			;
+	}
+	return arg;
+}
+
+static void by_threads(void)
+{
+	int fd = listener(0), conn;
+	pthread_t t;
+
+	for (int i = 0; i < 4; i++)
+		if (pthread_create(&t, NULL, worker, NULL))
+			abort();
+	while ((conn = accept(fd, NULL, NULL)) >= 0) {
+		pthread_mutex_lock(&lock);
+		while (job >= 0)
+			pthread_cond_wait(&idle, &lock);
+		job = conn;
+		pthread_cond_signal(&work);
+		pthread_mutex_unlock(&lock);
+	}
+	abort();
+}
+
+int main(int argc, char **argv)
+{
+	const char *kind = argc > 1 ? argv[1] : "";
+
+	heap = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(heap, 7, 64 * 4096);
+	if (!strcmp(kind, "accept"))
+		by_accept();
+	else if (!strcmp(kind, "epoll"))
+		by_epoll(0);
+	else if (!strcmp(kind, "edge"))
+		by_epoll(EPOLLET);
+	else if (!strcmp(kind, "poll"))
+		by_poll();
+	else if (!strcmp(kind, "select"))
+		by_select();
+	else if (!strcmp(kind, "thread"))
+		by_threads();
+	return 99;
+}

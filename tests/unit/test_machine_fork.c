@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* Servers frozen, forked and reset: the same answer to every request, and nothing left behind. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "tinykvm/tinykvm.h"
+
+#define MS 1000000ull
+
+static int count_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 400; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static int stop_when_idle(void *ctx)
+{
+	return 1;
+}
+
+static struct tkvm_result run(struct tkvm_machine *machine)
+{
+	struct tkvm_run_limits limits = {
+		.size = sizeof(limits), .wall_ns = 10000 * MS, .idle = stop_when_idle};
+	struct tkvm_error err = {0};
+	struct tkvm_result result;
+
+	if (tkvm_machine_run(machine, &limits, &result, &err))
+		fail_msg("%s", err.message);
+	return result;
+}
+
+static void expect_idle(struct tkvm_machine *machine)
+{
+	struct tkvm_result result = run(machine);
+
+	if (result.outcome != TKVM_IDLE)
+		fail_msg("outcome %d: %s\n%s", result.outcome, result.message,
+			 tkvm_machine_report(machine));
+}
+
+static struct tkvm_machine *boot(const char *kind)
+{
+	struct tkvm_policy *policy = tkvm_policy_new();
+	struct tkvm_machine_options options = {.size = sizeof(options), .policy = policy};
+	const char *argv[] = {FORK_TARGET, kind, NULL};
+	struct tkvm_machine *machine;
+	struct tkvm_error err = {0};
+
+	if (access("/dev/kvm", R_OK | W_OK))
+		skip();
+	assert_int_equal(tkvm_policy_allow_net(policy, NULL, TKVM_LISTEN | TKVM_CONNECT, &err), 0);
+	if (tkvm_machine_create(&machine, &options, &err))
+		fail_msg("%s", err.message);
+	if (tkvm_machine_load(machine, FORK_TARGET, argv, NULL, &err))
+		fail_msg("%s", err.message);
+	tkvm_policy_free(policy);
+	return machine;
+}
+
+static struct tkvm_image *freeze(struct tkvm_machine *machine)
+{
+	struct tkvm_image *image;
+	struct tkvm_error err = {0};
+
+	if (tkvm_machine_freeze(machine, &image, &err))
+		fail_msg("%s", err.message);
+	return image;
+}
+
+static struct tkvm_machine *make_fork(struct tkvm_image *image)
+{
+	struct tkvm_machine *fork;
+	struct tkvm_error err = {0};
+
+	if (tkvm_image_fork(image, NULL, &fork, &err))
+		fail_msg("%s", err.message);
+	return fork;
+}
+
+static void reset(struct tkvm_machine *fork)
+{
+	struct tkvm_error err = {0};
+
+	if (tkvm_machine_reset(fork, &err))
+		fail_msg("%s", err.message);
+}
+
+static void released(void *ctx, int fd, enum tkvm_release how)
+{
+	*(int *)ctx += 1;
+	close(fd);
+}
+
+static const struct tkvm_connection_ops ops = {.size = sizeof(ops), .released = released};
+
+/* A connection for the fork; its other end. */
+static int offer(struct tkvm_machine *fork, int *n_released)
+{
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv), 0);
+	assert_int_equal(tkvm_machine_offer(fork, 0, sv[1], &ops, n_released), 0);
+	return sv[0];
+}
+
+static void ask(struct tkvm_machine *fork, int conn, const char *request, const char *expected)
+{
+	char reply[128] = "";
+
+	assert_int_equal(write(conn, request, strlen(request)), strlen(request));
+	expect_idle(fork);
+	assert_true(read(conn, reply, sizeof(reply) - 1) > 0);
+	assert_string_equal(reply, expected);
+}
+
+static void request(struct tkvm_machine *fork, const char *text, const char *expected)
+{
+	int n = 0, conn = offer(fork, &n);
+
+	ask(fork, conn, text, expected);
+	assert_int_equal(n, 1);
+	close(conn);
+}
+
+static void serve(const char *kind)
+{
+	int fds = count_fds(), conn, n = 0;
+	struct tkvm_machine *master = boot(kind), *forks[2];
+	struct tkvm_image *image;
+
+	expect_idle(master);
+	image = freeze(master);
+	for (int i = 0; i < 2; i++)
+		forks[i] = make_fork(image);
+	tkvm_image_put(image);
+	for (int i = 0; i < 20; i++) {
+		struct tkvm_machine *fork = forks[i % 2];
+
+		request(fork, "one", "one 1 8");
+		request(fork, "two", "two 2 8");
+		conn = offer(fork, &n);
+		ask(fork, conn, "stay", "stay 3 8");
+		ask(fork, conn, "stay", "stay 4 8");
+		reset(fork);
+		assert_int_equal(n, i + 1);
+		close(conn);
+	}
+	for (int i = 0; i < 2; i++)
+		tkvm_machine_destroy(forks[i]);
+	assert_int_equal(count_fds(), fds);
+}
+
+static void test_blocking_accept(void **state)
+{
+	serve("accept");
+}
+
+static void test_epoll(void **state)
+{
+	serve("epoll");
+}
+
+static void test_edge_triggered_epoll(void **state)
+{
+	serve("edge");
+}
+
+static void test_poll(void **state)
+{
+	serve("poll");
+}
+
+static void test_select(void **state)
+{
+	serve("select");
+}
+
+static void test_threads(void **state)
+{
+	serve("thread");
+}
+
+static void test_ended_fork_is_not_reset(void **state)
+{
+	struct tkvm_machine *master = boot("epoll"), *fork;
+	struct tkvm_image *image;
+	int n = 0, conn;
+
+	expect_idle(master);
+	image = freeze(master);
+	fork = make_fork(image);
+	conn = offer(fork, &n);
+	assert_int_equal(write(conn, "exit", 4), 4);
+	assert_int_equal(run(fork).status, 3);
+	assert_int_equal(tkvm_machine_reset(fork, NULL), -ESTALE);
+	tkvm_machine_destroy(fork);
+	assert_int_equal(n, 1);
+	close(conn);
+	fork = make_fork(image);
+	request(fork, "one", "one 1 8");
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+}
+
+static void test_wrong_uses_are_refused(void **state)
+{
+	struct tkvm_machine *master = boot("epoll"), *fork;
+	struct tkvm_fork_options options = {.size = 1};
+	struct tkvm_image *image = NULL;
+	struct tkvm_error err = {0};
+
+	assert_int_equal(tkvm_machine_freeze(master, &image, &err), -EBUSY);
+	expect_idle(master);
+	assert_int_equal(tkvm_machine_reset(master, &err), -EINVAL);
+	image = freeze(master);
+	assert_int_equal(tkvm_image_fork(image, &options, &fork, &err), -EINVAL);
+	fork = make_fork(image);
+	assert_int_equal(tkvm_machine_freeze(fork, &image, &err), -EINVAL);
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+	tkvm_image_put(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_blocking_accept),
+		cmocka_unit_test(test_epoll),
+		cmocka_unit_test(test_edge_triggered_epoll),
+		cmocka_unit_test(test_poll),
+		cmocka_unit_test(test_select),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_ended_fork_is_not_reset),
+		cmocka_unit_test(test_wrong_uses_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
