@@ -3,6 +3,9 @@
  * The address space against the kernel it imitates. Random sequences of calls are made twice, by
  * the host kernel on this process and by src/mm on a guest, at the same addresses; results,
  * mappings and contents must be the same after every call. Seeds are fixed.
+ *
+ * Also with a fork in the place of the guest from some moment on: it has to go on like the
+ * kernel, and a reset has to bring that moment back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +20,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "mm/access.h"
-#include "mm/internal.h"
+#include "mm_fork_rig.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -26,7 +28,6 @@
 
 /* Far from where the kernel places anything; across a chunk and a leaf boundary. */
 #define PAGES	   96
-#define PAGE	   TK_PAGE_SIZE
 #define BASE	   (0x200000000000ull + TK_MIB(64) - PAGES / 2 * PAGE)
 #define FILE_PAGES 24
 
@@ -38,6 +39,7 @@ struct world {
 	char last[256]; /* the call being compared */
 	int step;
 	u64 first_seed;
+	bool file_is_fixed; /* its content does not change: forks have it as it was */
 };
 
 static u64 rnd(struct world *w, u64 n)
@@ -233,6 +235,8 @@ static void do_mmap(struct world *w)
 		flags |= MAP_POPULATE;
 	if (!rnd(w, 20))
 		flags |= MAP_GROWSDOWN;
+	if (file && w->file_is_fixed)
+		flags = (flags & ~(u64)MAP_SHARED) | MAP_PRIVATE;
 	if (file)
 		offset = rnd(w, FILE_PAGES) * PAGE + (rnd(w, 40) ? 0 : 1);
 	else
@@ -356,6 +360,8 @@ static void do_truncate(struct world *w)
 {
 	off_t size = (off_t)rnd(w, FILE_PAGES * PAGE);
 
+	if (w->file_is_fixed)
+		return;
 	snprintf(w->last, sizeof(w->last), "ftruncate(%ld)", (long)size);
 	assert_int_equal(ftruncate(w->host_fd, size), 0);
 	assert_int_equal(ftruncate(w->guest_fd, size), 0);
@@ -415,28 +421,68 @@ static int new_file(char fill)
 	return fd;
 }
 
-static void run(u64 seed, u64 max_memory, u64 eager, int steps)
+static void begin(struct world *w, u64 seed, u64 max_memory, u64 eager)
 {
 	struct tk_mm_options opts = {
 		.max_address_space = TK_MIB(256), .max_memory = max_memory, .max_vmas = 1000};
-	struct world w = {.seed = seed * 0x9e3779b97f4a7c15ull + 1, .first_seed = seed};
 
+	*w = (struct world){.seed = seed * 0x9e3779b97f4a7c15ull + 1, .first_seed = seed};
 	munmap((void *)BASE, PAGES * PAGE);
-	assert_int_equal(tk_mm_create(&w.mm, &opts, NULL), 0);
-	w.mm->eager = eager;
-	w.host_fd = new_file('a');
-	w.guest_fd = new_file('a');
-	w.backing = tk_backing_new(dup(w.guest_fd), true, "/mm_model");
-	for (w.step = 0; w.step < steps; w.step++) {
-		step(&w);
-		compare_all(&w);
+	assert_int_equal(tk_mm_create(&w->mm, &opts, NULL), 0);
+	w->mm->eager = eager;
+	w->host_fd = new_file('a');
+	w->guest_fd = new_file('a');
+	w->backing = tk_backing_new(dup(w->guest_fd), true, "/mm_model");
+}
+
+static void end(struct world *w)
+{
+	munmap((void *)BASE, PAGES * PAGE);
+	tk_mm_destroy(w->mm);
+	assert_int_equal(w->backing->refs, 1);
+	tk_backing_put(w->backing);
+	close(w->host_fd);
+	close(w->guest_fd);
+}
+
+static void make_steps(struct world *w, int steps)
+{
+	for (int stop = w->step + steps; w->step < stop; w->step++) {
+		step(w);
+		compare_all(w);
 	}
-	munmap((void *)BASE, PAGES * PAGE);
+}
+
+static void run(u64 seed, u64 max_memory, u64 eager, int steps)
+{
+	struct world w;
+
+	begin(&w, seed, max_memory, eager);
+	make_steps(&w, steps);
+	end(&w);
+}
+
+static void run_forked(u64 seed, u64 max_memory, u64 eager, int steps)
+{
+	const struct tk_mm_fork_options opts = {.max_memory = max_memory};
+	struct tk_mm_image *image;
+	struct world w;
+	int rc;
+
+	begin(&w, seed, max_memory, eager);
+	w.file_is_fixed = true;
+	make_steps(&w, steps);
+	image = rig_freeze(w.mm);
 	tk_mm_destroy(w.mm);
-	assert_int_equal(w.backing->refs, 1);
-	tk_backing_put(w.backing);
-	close(w.host_fd);
-	close(w.guest_fd);
+	w.mm = rig_fork_with(image, &opts);
+	compare_all(&w);
+	make_steps(&w, steps);
+	rc = w.mm->cow->stale ? -ESTALE : 0;
+	assert_int_equal(tk_mm_reset(w.mm), rc);
+	if (!rc)
+		rig_reset(w.mm);
+	tk_mm_image_put(image);
+	end(&w);
 }
 
 static void test_like_the_kernel(void **state)
@@ -462,9 +508,26 @@ static void test_like_the_kernel_when_lazy(void **state)
 		run(seed, 0, 0, 400);
 }
 
+static void test_a_fork_is_like_the_kernel(void **state)
+{
+	const char *from = getenv("MM_MODEL_SEED"), *steps = getenv("MM_MODEL_STEPS");
+	u64 seed = from ? strtoull(from, NULL, 0) : 300;
+
+	for (u64 i = 0; i < 12; i++)
+		run_forked(seed + i, 0, i % 3 ? TK_EAGER_SIZE : 0, steps ? atoi(steps) : 150);
+}
+
+static void test_a_fork_is_like_the_kernel_near_the_memory_limit(void **state)
+{
+	for (u64 seed = 400; seed < 404; seed++)
+		run_forked(seed, TK_KIB(640), TK_EAGER_SIZE, 150);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_fork_is_like_the_kernel),
+		cmocka_unit_test(test_a_fork_is_like_the_kernel_near_the_memory_limit),
 		cmocka_unit_test(test_like_the_kernel),
 		cmocka_unit_test(test_like_the_kernel_near_the_memory_limit),
 		cmocka_unit_test(test_like_the_kernel_when_lazy),
