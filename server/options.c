@@ -19,7 +19,16 @@ const size_t ks_n_options = sizeof(ks_options) / sizeof(ks_options[0]);
 
 void ks_config_init(struct ks_config *config)
 {
-	*config = (struct ks_config){.max_main_memory = 8192, .max_address_space = 122880};
+	*config = (struct ks_config){
+		.max_main_memory = 8192,
+		.max_address_space = 122880,
+		.threads = 1,
+		.warmup_concurrency = 1,
+		.max_boot_time_ms = 20000,
+		.max_request_time_ms = 8000,
+		.max_request_memory = 128,
+		.max_idle_time_ms = 60000,
+	};
 }
 
 static void list_free(struct ks_list *list)

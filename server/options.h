@@ -23,6 +23,19 @@
 	X(CONFIG, config_file, "config", 'c', FILE, "FILE", 0, 0, \
 	  "read settings from FILE (JSON; a key is an option's name); options given here " \
 	  "replace its values and add to its lists") \
+	X(EPHEMERAL, ephemeral, "ephemeral", 'e', FLAG, NULL, 0, 0, \
+	  "serve each request with a program in the state in which it was once it had started (and was " \
+	  "warmed up): nothing that a request does is there for the next one") \
+	X(THREADS, threads, "threads", 't', NUMBER, "N", 0, 1024, \
+	  "serve with so many copies of the program at a time (1; 0: as many as there are processors)") \
+	X(WARMUP, warmup, "warmup", 'w', NUMBER, "N", 0, 1000000000, \
+	  "before serving, send the program so many requests (0)") \
+	X(WARMUP_PATH, warmup_path, "warmup-path", 0, TEXT, "PATH", 0, 0, \
+	  "what these requests ask for (/)") \
+	X(WARMUP_HOST, warmup_host, "warmup-host", 0, TEXT, "HOST", 0, 0, \
+	  "their Host header (the address that the program listens on)") \
+	X(WARMUP_CONCURRENCY, warmup_concurrency, "warmup-concurrency", 0, NUMBER, "N", 1, 1024, \
+	  "how many of them are under way at a time (1)") \
 	X(CWD, cwd, "cwd", 0, TEXT, "DIR", 0, 0, \
 	  "the program's current directory (the one kvmserver is started in)") \
 	X(ENV, env, "env", 0, LIST, "NAME=VALUE", 0, 0, \
@@ -47,6 +60,16 @@
 	X(MAX_TIME, max_time_ms, "max-time", 0, SECONDS, "SECONDS", 0, 1000000000, \
 	  "stop the program after so many seconds, decimals allowed (0: no limit, the default); " \
 	  "the exit status is then 124") \
+	X(MAX_BOOT_TIME, max_boot_time_ms, "max-boot-time", 0, SECONDS, "SECONDS", 0, 1000000000, \
+	  "with -e, -t or -w: give up if the program is not ready to serve after so many seconds (20)") \
+	X(MAX_REQUEST_TIME, max_request_time_ms, "max-request-time", 0, SECONDS, "SECONDS", 0, 1000000000, \
+	  "with -e: end a request after so many seconds (8; 0: no limit)") \
+	X(MAX_REQUEST_MEMORY, max_request_memory, "max-request-memory", 0, NUMBER, "MIB", 1, 16777216, \
+	  "with -e: memory that one request may use beyond what the program had before, in MiB (128)") \
+	X(MAX_IDLE_TIME, max_idle_time_ms, "max-idle-time", 0, SECONDS, "SECONDS", 1, 1000000000, \
+	  "with -e: close a connection that sends no complete request for so many seconds (60)") \
+	X(SERVER_FIRST, server_first, "server-first", 0, FLAG, NULL, 0, 0, \
+	  "with -e: the program speaks first; do not wait for a request before it gets a connection") \
 	X(MAX_MAIN_MEMORY, max_main_memory, "max-main-memory", 0, NUMBER, "MIB", 1, 16777216, \
 	  "memory that the program may use, in MiB (8192)") \
 	X(MAX_ADDRESS_SPACE, max_address_space, "max-address-space", 0, NUMBER, "MIB", 256, 67108864, \
@@ -55,6 +78,8 @@
 	  "write each system call of the program to standard error, or to FILE") \
 	X(STATS, stats, "stats", 0, FLAG, NULL, 0, 0, \
 	  "when the program ends, write counts and times to standard error") \
+	X(METRICS, metrics, "metrics", 0, TEXT, "ADDR", 0, 0, \
+	  "with -e: answer HTTP requests for /metrics (Prometheus text) on HOST:PORT, :PORT or unix:PATH") \
 	X(VERBOSE, verbose, "verbose", 'v', FLAG, NULL, 0, 0, \
 	  "say what is done, on standard error") \
 	X(PRINT_CONFIG, print_config, "print-config", 0, ACTION, NULL, 0, 0, \

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Client connections while no program has them. What a client sends stays in the socket: it is only
+ * peeked at, so that the program takes it from there as ever.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "conn.h"
+
+/* Bodies up to this size are waited for; sockets hold more than that. */
+#define SMALL_BODY 8192
+/* Unread input that is thrown away so that closing does not reset the connection. */
+#define DRAIN_MAX (256 * 1024)
+
+void ks_conn_peer(const struct ks_conn *conn, char *text, size_t size)
+{
+	struct sockaddr_storage addr = {0};
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&addr;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&addr;
+	socklen_t len = sizeof(addr);
+	char ip[INET6_ADDRSTRLEN] = "";
+
+	if (getpeername(conn->source.fd, (struct sockaddr *)&addr, &len))
+		addr.ss_family = AF_UNSPEC;
+	if (addr.ss_family == AF_INET) {
+		inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip));
+		snprintf(text, size, "%s:%u", ip, ntohs(v4->sin_port));
+	} else if (addr.ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip));
+		snprintf(text, size, "[%s]:%u", ip, ntohs(v6->sin6_port));
+	} else {
+		snprintf(text, size, "%s", addr.ss_family == AF_UNIX ? "unix" : "-");
+	}
+}
+
+/* The body, if it is worth waiting for, is there. */
+static bool has_body(const struct ks_http *http)
+{
+	return http->request_complete || http->expects_continue || http->skip_in > SMALL_BODY;
+}
+
+static enum ks_look judge(const struct ks_conn *conn, bool enough)
+{
+	const struct ks_http *http = &conn->http;
+
+	if (http->tunnel || enough || (http->head_complete && has_body(http)))
+		return KS_READY;
+	return KS_NOT_YET;
+}
+
+enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool ended)
+{
+	ssize_t n;
+
+	if (atomic_load(&conn->expired))
+		return KS_GONE;
+	n = recv(conn->source.fd, buf, size, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? KS_NOT_YET : KS_GONE;
+	if (!n)
+		return KS_GONE;
+	if (!conn->asked) {
+		conn->asked = true;
+		conn->asked_at = ks_now();
+	}
+	conn->seen += ks_http_input(&conn->http, (char *)buf + conn->seen, (size_t)n - conn->seen);
+	/* Half a request and no more to come: whatever the program makes of it. */
+	return judge(conn, (size_t)n == size || ended);
+}
+
+bool ks_conn_wait_for_more(struct ks_conn *conn)
+{
+	int fd = conn->source.fd, want = (int)conn->seen + 1, value = 0, domain = 0;
+	socklen_t len = sizeof(int);
+
+	if (!conn->seen)
+		return true;
+	/* Unix sockets take the option, but are ready all the same. */
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain == AF_UNIX)
+		return false;
+	if (!conn->lowat && getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &conn->lowat, &len))
+		return false;
+	return !setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof(want)) &&
+	       !getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, &len) && value >= want;
+}
+
+void ks_conn_wait_no_more(struct ks_conn *conn)
+{
+	if (conn->lowat)
+		setsockopt(conn->source.fd, SOL_SOCKET, SO_RCVLOWAT, &conn->lowat,
+			   sizeof(conn->lowat));
+	conn->lowat = 0;
+}
+
+static const char *reason(int status)
+{
+	switch (status) {
+	case 502:
+		return "Bad Gateway";
+	case 503:
+		return "Service Unavailable";
+	case 504:
+		return "Gateway Timeout";
+	case 507:
+		return "Insufficient Storage";
+	default:
+		return "Internal Server Error";
+	}
+}
+
+void ks_conn_refuse(struct ks_conn *conn, int status)
+{
+	const char *text = reason(status);
+	char response[256];
+	int len = snprintf(response, sizeof(response),
+			   "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
+			   "Connection: close\r\n\r\n%s\n",
+			   status, text, strlen(text) + 1, text);
+
+	conn->http.status = status;
+	if (send(conn->source.fd, response, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		conn->sent += (uint64_t)len;
+}
+
+/* close(2) with unread input makes the kernel drop what was sent and not yet acknowledged. */
+static void drain(int fd)
+{
+	char buf[4096];
+	size_t total = 0;
+	ssize_t n;
+
+	do {
+		n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		total += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && total < DRAIN_MAX);
+}
+
+void ks_conn_close(struct ks_conn *conn)
+{
+	if (conn->source.fd >= 0) {
+		shutdown(conn->source.fd, SHUT_WR);
+		drain(conn->source.fd);
+		close(conn->source.fd);
+	}
+	free(conn);
+}

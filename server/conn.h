@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* A client's connection, from accept(2) to close(2). */
+#ifndef KVMSERVER_CONN_H
+#define KVMSERVER_CONN_H
+
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "http.h"
+
+/* What the lobby's epoll knows: listening sockets, connections, the bell that ends it all. */
+enum ks_source_kind { KS_LISTENER, KS_CONN, KS_BELL };
+
+struct ks_source {
+	enum ks_source_kind kind;
+	int fd;
+};
+
+struct ks_conn {
+	struct ks_source source;     /* first member */
+	struct ks_conn *next, *prev; /* in the lobby's list, under its lock */
+	unsigned int listener;
+	atomic_bool waits;	/* in the lobby, with no worker */
+	_Atomic uint64_t since; /* when it came, or its last request ended */
+	atomic_bool expired;	/* housekeeping has shut it down */
+	atomic_bool late;	/* to be armed by housekeeping */
+	bool armed;		/* epoll knows it */
+	int lowat;		/* SO_RCVLOWAT as it was; 0: not changed */
+	bool asked;		/* a byte of the next request is here */
+	uint64_t asked_at;
+	unsigned long requests; /* that it has had */
+	size_t seen;		/* bytes in the socket that @http was given */
+	uint64_t sent;		/* bytes that the program sent */
+	struct ks_http http;
+};
+
+/* "127.0.0.1:4711", "[::1]:4711", "unix". */
+void ks_conn_peer(const struct ks_conn *conn, char *text, size_t size);
+
+/* What a look at the socket says. */
+enum ks_look { KS_NOT_YET, KS_READY, KS_GONE };
+
+/*
+ * Look at what has arrived, through @buf. Ready: a request is there as far as a program should have
+ * it before it begins (its header; its body too if that is small), or it is not HTTP, or
+ * @ended, nothing more will come.
+ */
+enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool ended);
+
+/*
+ * Not to be ready again before more has come than was seen. False: that cannot be had, ask again
+ * later.
+ */
+bool ks_conn_wait_for_more(struct ks_conn *conn);
+/* Undo that. */
+void ks_conn_wait_no_more(struct ks_conn *conn);
+
+/* Send an error response, as far as the socket takes it at once. */
+void ks_conn_refuse(struct ks_conn *conn, int status);
+
+/* Close it so that what was sent arrives, and free it. */
+void ks_conn_close(struct ks_conn *conn);
+
+#endif

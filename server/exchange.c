@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Following a request through a program: what it may take of the client's bytes, what it sent, and
+ * whether it is done. A request is over, once the program is idle,
+ *  - when the response is complete (HTTP), or
+ *  - when it has closed the connection, or shut it down in both directions.
+ *
+ * The program's memory may vanish while it is looked at (files that are truncated): it is
+ * copied by the kernel, and only where framing depends on it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "exchange.h"
+#include "kvmserver.h"
+
+static void on_accepted(void *ctx)
+{
+	struct ks_exchange *exchange = ctx;
+
+	exchange->accepted = true;
+}
+
+/* Look at what has come behind the part that is known, which the program has taken. */
+static size_t look_further(struct ks_exchange *exchange, int fd)
+{
+	ssize_t n = recv(fd, exchange->buf, exchange->buf_size, MSG_PEEK | MSG_DONTWAIT);
+
+	/* The end, or an error: nothing can come in between. */
+	if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
+		return SIZE_MAX;
+	if (n < 0)
+		return 0;
+	exchange->ahead = ks_http_input(&exchange->conn->http, exchange->buf, (size_t)n);
+	return exchange->conn->http.tunnel ? SIZE_MAX : exchange->ahead;
+}
+
+static size_t on_input(void *ctx, int fd, size_t wanted)
+{
+	struct ks_exchange *exchange = ctx;
+	const struct ks_http *http = &exchange->conn->http;
+
+	if (http->tunnel)
+		return SIZE_MAX;
+	if (exchange->ahead)
+		return exchange->ahead;
+	if (http->request_complete)
+		return 0;
+	if (http->skip_in)
+		return http->skip_in;
+	return look_further(exchange, fd);
+}
+
+static void on_took(void *ctx, size_t len)
+{
+	struct ks_exchange *exchange = ctx;
+	size_t known = len < exchange->ahead ? len : exchange->ahead;
+
+	exchange->taken += len;
+	exchange->ahead -= known;
+	if (len > known)
+		ks_http_input_body(&exchange->conn->http, len - known);
+}
+
+static void note_answer(struct ks_exchange *exchange)
+{
+	if (exchange->conn->http.response_complete &&
+	    !atomic_load_explicit(&exchange->answered_at, memory_order_relaxed))
+		atomic_store_explicit(&exchange->answered_at, ks_now(), memory_order_relaxed);
+}
+
+/* A piece of what was sent, up to @left bytes of it. Returns how much was dealt with. */
+static size_t follow_piece(struct ks_exchange *exchange, char *data, size_t left)
+{
+	struct ks_http *http = &exchange->conn->http;
+	struct iovec from = {data, left}, to = {exchange->buf, exchange->buf_size};
+	ssize_t n;
+
+	if (http->skip_out) {
+		n = (ssize_t)(left < http->skip_out ? left : http->skip_out);
+		ks_http_output_body(http, (uint64_t)n);
+		return (size_t)n;
+	}
+	if (from.iov_len > to.iov_len)
+		from.iov_len = to.iov_len;
+	n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+	if (n <= 0) {
+		http->tunnel = true;
+		return left;
+	}
+	ks_http_output(http, exchange->buf, (size_t)n);
+	return (size_t)n;
+}
+
+static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len)
+{
+	struct ks_exchange *exchange = ctx;
+	struct ks_http *http = &exchange->conn->http;
+
+	exchange->conn->sent += len;
+	http->response_begun = true;
+	for (int i = 0; i < n && len && !http->tunnel; i++) {
+		size_t left = iov[i].iov_len < len ? iov[i].iov_len : len;
+		char *data = iov[i].iov_base;
+
+		len -= left;
+		while (left && !http->tunnel) {
+			size_t done = follow_piece(exchange, data, left);
+
+			data += done;
+			left -= done;
+		}
+	}
+	note_answer(exchange);
+}
+
+static void on_shut(void *ctx, int how)
+{
+	struct ks_exchange *exchange = ctx;
+
+	exchange->shut |= how == SHUT_RD ? 1u : how == SHUT_WR ? 2u : 3u;
+}
+
+static void on_released(void *ctx, int fd, enum tkvm_release how)
+{
+	struct ks_exchange *exchange = ctx;
+
+	exchange->closed = true;
+	exchange->unchanged = how == TKVM_UNCHANGED;
+	exchange->conn->source.fd = fd;
+}
+
+static const struct tkvm_connection_ops ops = {
+	.size = sizeof(ops),
+	.accepted = on_accepted,
+	.input = on_input,
+	.took = on_took,
+	.sent = on_sent,
+	.shut = on_shut,
+	.released = on_released,
+};
+
+void ks_exchange_begin(struct ks_exchange *exchange, struct ks_conn *conn, void *buf,
+		       size_t buf_size)
+{
+	exchange->conn = conn;
+	exchange->buf = buf;
+	exchange->buf_size = buf_size;
+	exchange->ahead = conn->http.tunnel ? 0 : conn->seen;
+	exchange->taken = 0;
+	exchange->accepted = exchange->closed = exchange->unchanged = exchange->left_open = false;
+	exchange->shut = 0;
+	atomic_store(&exchange->answered_at, 0);
+}
+
+int ks_exchange_offer(struct ks_exchange *exchange, struct tkvm_machine *fork)
+{
+	struct ks_conn *conn = exchange->conn;
+
+	return tkvm_machine_offer(fork, conn->listener, conn->source.fd, &ops, exchange);
+}
+
+bool ks_exchange_is_over(const struct ks_exchange *exchange)
+{
+	return exchange->closed || exchange->shut == 3 || exchange->conn->http.response_complete;
+}
+
+uint64_t ks_exchange_answered_at(const struct ks_exchange *exchange)
+{
+	return atomic_load_explicit(&exchange->answered_at, memory_order_relaxed);
+}
+
+void ks_exchange_ran(struct ks_exchange *exchange, uint64_t ns)
+{
+	exchange->left_open = !exchange->closed;
+	exchange->guest_ns = ns;
+}
+
+bool ks_exchange_refuse(struct ks_exchange *exchange, int status)
+{
+	struct ks_conn *conn = exchange->conn;
+
+	if (conn->source.fd < 0 || conn->http.response_begun || exchange->shut & 2 ||
+	    !ks_http_is_http(&conn->http))
+		return false;
+	ks_conn_refuse(conn, status);
+	return true;
+}
+
+bool ks_exchange_may_keep(const struct ks_exchange *exchange)
+{
+	const struct ks_conn *conn = exchange->conn;
+
+	return conn->source.fd >= 0 && exchange->closed && exchange->unchanged && !exchange->shut &&
+	       !exchange->ahead && exchange->left_open && ks_http_may_keep(&conn->http);
+}
+
+void ks_exchange_log(const struct ks_exchange *exchange, unsigned int worker)
+{
+	const struct ks_conn *conn = exchange->conn;
+	char peer[80];
+
+	ks_conn_peer(conn, peer, sizeof(peer));
+	ks_message("%s \"%s %.*s\" %d %llu bytes, worker %u, guest %.3f ms, reset %.3f ms", peer,
+		   ks_http_method(&conn->http), (int)conn->http.target_len, conn->http.target,
+		   conn->http.status, (unsigned long long)conn->sent, worker,
+		   (double)exchange->guest_ns / 1e6, (double)exchange->reset_ns / 1e6);
+}

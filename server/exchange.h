@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* One request on one connection, as a fork's program carries it out. */
+#ifndef KVMSERVER_EXCHANGE_H
+#define KVMSERVER_EXCHANGE_H
+
+#include "conn.h"
+#include "tinykvm/tinykvm.h"
+
+struct ks_exchange {
+	struct ks_conn *conn;
+	void *buf; /* to look at what passes */
+	size_t buf_size;
+	size_t ahead;	/* bytes in the socket that are the request's, and not yet taken */
+	uint64_t taken; /* bytes that the program took */
+	bool accepted, closed, unchanged;
+	bool left_open;		      /* the program had not closed it when it was over */
+	unsigned int shut;	      /* 1: for reading, 2: for writing */
+	_Atomic uint64_t answered_at; /* when the response was complete; 0: it is not */
+	uint64_t guest_ns, reset_ns;
+};
+
+void ks_exchange_begin(struct ks_exchange *exchange, struct ks_conn *conn, void *buf,
+		       size_t buf_size);
+/* 0 or -errno: the connection is not the fork's then. */
+int ks_exchange_offer(struct ks_exchange *exchange, struct tkvm_machine *fork);
+
+/* The program needs to do no more, if it is idle. */
+bool ks_exchange_is_over(const struct ks_exchange *exchange);
+uint64_t ks_exchange_answered_at(const struct ks_exchange *exchange);
+
+/* The run ended; the fork will be reset or destroyed. */
+void ks_exchange_ran(struct ks_exchange *exchange, uint64_t ns);
+
+/* Answer in the program's place, if the client expects it. True if so. */
+bool ks_exchange_refuse(struct ks_exchange *exchange, int status);
+
+/* The fork has been reset, or is gone: may the connection have another request? */
+bool ks_exchange_may_keep(const struct ks_exchange *exchange);
+
+/* A line for the access log. */
+void ks_exchange_log(const struct ks_exchange *exchange, unsigned int worker);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The program that a command line asks for, and machines that have it loaded. */
+#ifndef KVMSERVER_GUEST_H
+#define KVMSERVER_GUEST_H
+
+#include <time.h>
+
+#include "options.h"
+#include "tinykvm/tinykvm.h"
+
+struct ks_guest {
+	const struct ks_config *config;
+	const char *name; /* as it was typed */
+	char *path;
+	char *const *argv;
+	char **env;
+	int trace_fd;
+	struct tkvm_policy *policy;
+	struct timespec start;
+};
+
+/*
+ * Everything that can be wrong before KVM is needed. @argv[0] is the subcommand. 0, or an exit
+ * status after a message; ks_guest_destroy() in any case.
+ */
+int ks_guest_prepare(struct ks_guest *guest, const struct ks_config *config, int argc, char **argv);
+void ks_guest_destroy(struct ks_guest *guest);
+
+/* A machine with the program loaded. 0, or an exit status after a message. */
+int ks_guest_load(const struct ks_guest *guest, struct tkvm_machine **ret);
+
+/* The exit status that says how the program ended, after a message if people need one. */
+int ks_guest_end_status(const struct ks_guest *guest, struct tkvm_machine *machine,
+			const struct tkvm_result *result);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One epoll object that all workers wait on. Every source is one-shot: whoever gets an event owns
+ * the source until it arms it again, so that no two workers look at one connection.
+ *
+ * A connection is freed by its owner only. Housekeeping, which owns none, ends one by shutdown(2):
+ * that makes it ready, and the worker that gets it finds it gone. The list's lock keeps it from
+ * being closed in between.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "kvmserver.h"
+#include "lobby.h"
+
+struct listener {
+	struct ks_source source; /* first member */
+	unsigned int index;
+	atomic_bool stuck; /* out of descriptors: to be armed by housekeeping */
+};
+
+struct ks_lobby {
+	int epoll;
+	struct ks_source bell;
+	bool server_first;
+	atomic_bool closed;
+	pthread_mutex_t lock;
+	struct ks_conn all; /* head of the list */
+	uint64_t accepted, expired, open;
+	unsigned int n_listeners;
+	struct listener listeners[];
+};
+
+static int arm(struct ks_lobby *lobby, struct ks_source *source, int op)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
+				    .data.ptr = source};
+
+	return epoll_ctl(lobby->epoll, op, source->fd, &event);
+}
+
+static int open_all(struct ks_lobby *lobby, const int *listeners)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &lobby->bell};
+
+	lobby->bell = (struct ks_source){KS_BELL, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+	lobby->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (lobby->bell.fd < 0 || lobby->epoll < 0 ||
+	    epoll_ctl(lobby->epoll, EPOLL_CTL_ADD, lobby->bell.fd, &event))
+		return -errno;
+	for (unsigned int i = 0; i < lobby->n_listeners; i++) {
+		lobby->listeners[i].source = (struct ks_source){KS_LISTENER, listeners[i]};
+		lobby->listeners[i].index = i;
+		if (arm(lobby, &lobby->listeners[i].source, EPOLL_CTL_ADD))
+			return -errno;
+	}
+	return 0;
+}
+
+struct ks_lobby *ks_lobby_new(const int *listeners, unsigned int n, bool server_first)
+{
+	struct ks_lobby *lobby = calloc(1, sizeof(*lobby) + n * sizeof(lobby->listeners[0]));
+	int rc = -ENOMEM;
+
+	if (lobby) {
+		lobby->n_listeners = n;
+		lobby->server_first = server_first;
+		lobby->all.next = lobby->all.prev = &lobby->all;
+		pthread_mutex_init(&lobby->lock, NULL);
+		rc = open_all(lobby, listeners);
+	}
+	if (!rc)
+		return lobby;
+	ks_message("cannot wait for connections: %s", strerror(-rc));
+	free(lobby);
+	return NULL;
+}
+
+void ks_lobby_free(struct ks_lobby *lobby)
+{
+	while (lobby->all.next != &lobby->all)
+		ks_lobby_drop(lobby, lobby->all.next);
+	close(lobby->epoll);
+	close(lobby->bell.fd);
+	pthread_mutex_destroy(&lobby->lock);
+	free(lobby);
+}
+
+static void begin_exchange(const struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	ks_http_begin(&conn->http);
+	conn->http.tunnel = lobby->server_first;
+	conn->seen = 0;
+	conn->sent = 0;
+	conn->asked = false;
+	atomic_store_explicit(&conn->since, ks_now(), memory_order_relaxed);
+}
+
+static void enter(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	pthread_mutex_lock(&lobby->lock);
+	conn->next = &lobby->all;
+	conn->prev = lobby->all.prev;
+	conn->prev->next = conn;
+	lobby->all.prev = conn;
+	lobby->accepted++;
+	lobby->open++;
+	pthread_mutex_unlock(&lobby->lock);
+}
+
+static void leave(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	pthread_mutex_lock(&lobby->lock);
+	conn->prev->next = conn->next;
+	conn->next->prev = conn->prev;
+	lobby->open--;
+	pthread_mutex_unlock(&lobby->lock);
+}
+
+void ks_lobby_drop(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	leave(lobby, conn);
+	ks_conn_close(conn);
+}
+
+/* The connection is epoll's from here on: another worker may have it at once. */
+static void wait_in(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	int op = conn->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	conn->armed = true;
+	if (!ks_conn_wait_for_more(conn)) {
+		atomic_store(&conn->late, true);
+		atomic_store(&conn->waits, true);
+		return;
+	}
+	atomic_store(&conn->waits, true);
+	if (arm(lobby, &conn->source, op)) {
+		atomic_store(&conn->waits, false);
+		ks_lobby_drop(lobby, conn);
+	}
+}
+
+void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	begin_exchange(lobby, conn);
+	wait_in(lobby, conn);
+}
+
+static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *listener)
+{
+	struct ks_conn *conn;
+	int fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		/* Nothing helps but waiting until somebody closes something. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			atomic_store(&listener->stuck, true);
+		else
+			arm(lobby, &listener->source, EPOLL_CTL_MOD);
+		return NULL;
+	}
+	arm(lobby, &listener->source, EPOLL_CTL_MOD);
+	conn = calloc(1, sizeof(*conn));
+	if (!conn) {
+		close(fd);
+		return NULL;
+	}
+	conn->source = (struct ks_source){KS_CONN, fd};
+	conn->listener = listener->index;
+	begin_exchange(lobby, conn);
+	enter(lobby, conn);
+	return conn;
+}
+
+/* A connection that is its own: hand it out, let it wait, or end it. */
+static struct ks_conn *sort_out(struct ks_lobby *lobby, struct ks_conn *conn, void *buf,
+				size_t size, bool ended)
+{
+	if (lobby->server_first)
+		return conn;
+	switch (ks_conn_look(conn, buf, size, ended)) {
+	case KS_READY:
+		ks_conn_wait_no_more(conn);
+		return conn;
+	case KS_NOT_YET:
+		wait_in(lobby, conn);
+		return NULL;
+	case KS_GONE:
+		break;
+	}
+	ks_lobby_drop(lobby, conn);
+	return NULL;
+}
+
+struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf, size_t size,
+			      bool *nothing)
+{
+	struct epoll_event event;
+	struct ks_source *source;
+	struct ks_conn *conn;
+
+	*nothing = true;
+	if (epoll_wait(lobby->epoll, &event, 1, timeout_ms) <= 0)
+		return NULL;
+	source = event.data.ptr;
+	*nothing = source->kind == KS_BELL;
+	switch (source->kind) {
+	case KS_LISTENER:
+		if (atomic_load(&lobby->closed))
+			return NULL;
+		conn = accept_one(lobby, (struct listener *)source);
+		return conn ? sort_out(lobby, conn, buf, size, false) : NULL;
+	case KS_CONN:
+		conn = (struct ks_conn *)source;
+		atomic_store(&conn->waits, false);
+		return sort_out(lobby, conn, buf, size,
+				event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+	case KS_BELL:
+		break;
+	}
+	return NULL;
+}
+
+void ks_lobby_close(struct ks_lobby *lobby)
+{
+	uint64_t one = 1;
+
+	atomic_store(&lobby->closed, true);
+	for (unsigned int i = 0; i < lobby->n_listeners; i++)
+		epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, lobby->listeners[i].source.fd, NULL);
+	if (write(lobby->bell.fd, &one, sizeof(one)) < 0)
+		return; /* it has rung before */
+}
+
+/* A connection that epoll does not watch is nobody's: it belongs to housekeeping for the moment. */
+static void arm_late(struct ks_lobby *lobby)
+{
+	struct ks_conn *conn;
+
+	for (conn = lobby->all.next; conn != &lobby->all; conn = conn->next)
+		if (atomic_load(&conn->waits) && atomic_exchange(&conn->late, false) &&
+		    arm(lobby, &conn->source, EPOLL_CTL_MOD) && errno == ENOENT)
+			arm(lobby, &conn->source, EPOLL_CTL_ADD);
+}
+
+static void rearm_stuck(struct ks_lobby *lobby)
+{
+	for (unsigned int i = 0; i < lobby->n_listeners; i++) {
+		struct listener *listener = &lobby->listeners[i];
+
+		if (atomic_exchange(&listener->stuck, false) && !atomic_load(&lobby->closed))
+			arm(lobby, &listener->source, EPOLL_CTL_MOD);
+	}
+}
+
+void ks_lobby_expire(struct ks_lobby *lobby, uint64_t before)
+{
+	struct ks_conn *conn;
+
+	rearm_stuck(lobby);
+	pthread_mutex_lock(&lobby->lock);
+	arm_late(lobby);
+	for (conn = lobby->all.next; conn != &lobby->all; conn = conn->next) {
+		if (!atomic_load(&conn->waits) || atomic_load(&conn->expired) ||
+		    atomic_load(&conn->since) > before)
+			continue;
+		atomic_store(&conn->expired, true);
+		shutdown(conn->source.fd, SHUT_RDWR);
+		lobby->expired++;
+	}
+	pthread_mutex_unlock(&lobby->lock);
+}
+
+void ks_lobby_stats(struct ks_lobby *lobby, struct ks_lobby_stats *stats)
+{
+	pthread_mutex_lock(&lobby->lock);
+	*stats = (struct ks_lobby_stats){lobby->accepted, lobby->expired, lobby->open};
+	pthread_mutex_unlock(&lobby->lock);
+}

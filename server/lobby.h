@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where clients wait: listening sockets, and connections that have not sent a complete request. No
+ * worker is held by them, and any free worker takes what is ready.
+ */
+#ifndef KVMSERVER_LOBBY_H
+#define KVMSERVER_LOBBY_H
+
+#include <pthread.h>
+
+#include "conn.h"
+
+struct ks_lobby;
+
+/* @listeners stay the caller's and must outlive it. NULL after a message. */
+struct ks_lobby *ks_lobby_new(const int *listeners, unsigned int n, bool server_first);
+/* Closes all connections. */
+void ks_lobby_free(struct ks_lobby *lobby);
+
+/*
+ * Wait up to @timeout_ms for a connection with a request; @buf of @size bytes is used to look.
+ * NULL: none came; *@nothing then tells that no client did anything. Any thread.
+ */
+struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf, size_t size,
+			      bool *nothing);
+
+/* The exchange is over: the connection waits for its next request. */
+void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn);
+/* It is over for good. */
+void ks_lobby_drop(struct ks_lobby *lobby, struct ks_conn *conn);
+
+/* No new connections; ks_lobby_next() does not wait any more. */
+void ks_lobby_close(struct ks_lobby *lobby);
+
+/* Housekeeping, now and then: end connections that waited since before @before (ks_now()). */
+void ks_lobby_expire(struct ks_lobby *lobby, uint64_t before);
+
+struct ks_lobby_stats {
+	uint64_t accepted, expired;
+	uint64_t open; /* now */
+};
+void ks_lobby_stats(struct ks_lobby *lobby, struct ks_lobby_stats *stats);
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Booting a server program. It is ready when it listens and all its threads wait; it is quiet, and
+ * can be frozen, when it is ready and has no connection open. Both are looked at whenever the
+ * program is idle; a watchdog ends the wait for them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "kvmserver.h"
+#include "master.h"
+#include "signals.h"
+#include "warmup.h"
+
+/* Interrupts the machine once the time is over, again and again, in case it is run on. */
+struct watchdog {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	struct tkvm_machine *machine;
+	struct timespec end;
+	bool stop, bitten;
+};
+
+static void *watch(void *arg)
+{
+	struct watchdog *dog = arg;
+
+	pthread_mutex_lock(&dog->lock);
+	while (!dog->stop) {
+		if (pthread_cond_timedwait(&dog->cond, &dog->lock, &dog->end) != ETIMEDOUT)
+			continue;
+		__atomic_store_n(&dog->bitten, true, __ATOMIC_RELEASE);
+		tkvm_machine_interrupt(dog->machine);
+		break;
+	}
+	pthread_mutex_unlock(&dog->lock);
+	return NULL;
+}
+
+static int watchdog_start(struct watchdog *dog, struct tkvm_machine *machine, uint64_t ms)
+{
+	pthread_condattr_t attr;
+	int rc;
+
+	*dog = (struct watchdog){.machine = machine};
+	pthread_mutex_init(&dog->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&dog->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	clock_gettime(CLOCK_MONOTONIC, &dog->end);
+	dog->end.tv_sec += (time_t)(ms / 1000);
+	dog->end.tv_nsec += (long)(ms % 1000 * KS_MS);
+	if (dog->end.tv_nsec >= (long)KS_S) {
+		dog->end.tv_sec++;
+		dog->end.tv_nsec -= (long)KS_S;
+	}
+	rc = pthread_create(&dog->thread, NULL, watch, dog);
+	if (rc)
+		ks_message("cannot start a thread: %s", strerror(rc));
+	return rc;
+}
+
+/* Returns whether it had to bite. */
+static bool watchdog_stop(struct watchdog *dog)
+{
+	pthread_mutex_lock(&dog->lock);
+	dog->stop = true;
+	pthread_cond_signal(&dog->cond);
+	pthread_mutex_unlock(&dog->lock);
+	pthread_join(dog->thread, NULL);
+	pthread_cond_destroy(&dog->cond);
+	pthread_mutex_destroy(&dog->lock);
+	return dog->bitten;
+}
+
+static void say_thread(void *ctx, int tid, const char *name, const char *doing)
+{
+	ks_message("  thread %d (%s) %s", tid, name, doing);
+}
+
+static bool has_listener(struct tkvm_machine *machine)
+{
+	struct tkvm_listener listener = {.size = sizeof(listener)};
+
+	return !tkvm_machine_listener(machine, 0, &listener);
+}
+
+static void say_not_ready(const struct ks_master *master, const char *what)
+{
+	unsigned int n = tkvm_machine_connections(master->machine);
+
+	ks_message("%s: not ready %s after %g s (--max-boot-time): %s", master->guest->name, what,
+		   (double)master->guest->config->max_boot_time_ms / 1000,
+		   has_listener(master->machine) ? "it does not wait for connections"
+						 : "it has no listening socket");
+	if (n)
+		ks_message("  %u connection%s open", n, n > 1 ? "s are" : " is");
+	tkvm_machine_threads(master->machine, say_thread, NULL);
+}
+
+/* What has to be so for a run to end well. */
+struct goal {
+	struct ks_master *master;
+	const struct ks_warmup *warmup; /* NULL: there is none */
+	bool reached;
+};
+
+static int goal_reached(void *ctx)
+{
+	struct goal *goal = ctx;
+	struct ks_master *master = goal->master;
+
+	if (goal->warmup && !ks_warmup_is_over(goal->warmup))
+		return 0;
+	goal->reached = tkvm_machine_ready(master->machine, &master->call) &&
+			!tkvm_machine_connections(master->machine);
+	return goal->reached;
+}
+
+/* Run until the goal, the watchdog's bite (*@over) or the program's end. */
+static int run_until(struct goal *goal, const bool *over)
+{
+	struct ks_master *master = goal->master;
+	struct tkvm_run_limits limits = {
+		.size = sizeof(limits), .idle = goal_reached, .idle_ctx = goal};
+	struct tkvm_result result = {0};
+	struct tkvm_error err = {0};
+
+	do {
+		if (tkvm_machine_run(master->machine, &limits, &result, &err)) {
+			ks_message("%s: %s", master->guest->name, err.message);
+			return KS_EXIT_FAILED;
+		}
+	} while (result.outcome == TKVM_INTERRUPTED && !__atomic_load_n(over, __ATOMIC_ACQUIRE) &&
+		 !(goal->warmup && ks_warmup_failed(goal->warmup)));
+	if (result.outcome == TKVM_IDLE || result.outcome == TKVM_INTERRUPTED)
+		return 0;
+	/* An end that is none of our business, unless it looks like success. */
+	if (result.outcome == TKVM_EXITED && !result.status)
+		ks_message("%s: ended before it was ready to serve", master->guest->name);
+	return ks_guest_end_status(master->guest, master->machine, &result);
+}
+
+static int run_watched(struct goal *goal, const char *what)
+{
+	struct ks_master *master = goal->master;
+	uint64_t ms = master->guest->config->max_boot_time_ms;
+	static const bool never;
+	struct watchdog dog;
+	int status;
+
+	if (!ms)
+		return run_until(goal, &never);
+	if (watchdog_start(&dog, master->machine, ms))
+		return KS_EXIT_FAILED;
+	status = run_until(goal, &dog.bitten);
+	if (watchdog_stop(&dog) && !status && !goal->reached) {
+		say_not_ready(master, what);
+		status = 1;
+	}
+	return status;
+}
+
+static int warm_up(struct ks_master *master)
+{
+	const struct ks_config *config = master->guest->config;
+	struct tkvm_listener listener = {.size = sizeof(listener)};
+	struct goal goal = {.master = master};
+	struct ks_warmup *warmup;
+	uint64_t start = ks_now();
+	int status;
+
+	if (!config->warmup)
+		return 0;
+	if (tkvm_machine_listener(master->machine, 0, &listener))
+		return KS_EXIT_FAILED;
+	warmup = ks_warmup_start(config, &listener, master->machine);
+	if (!warmup)
+		return KS_EXIT_FAILED;
+	goal.warmup = warmup;
+	status = run_until(&goal, ks_warmup_over_flag(warmup));
+	if (!status && !ks_warmup_failed(warmup) && !goal.reached) {
+		goal.warmup = NULL;
+		status = run_watched(&goal, "again after the warm-up");
+	}
+	/* What is still under way ends with the machine. */
+	if (status) {
+		ks_warmup_forget_machine(warmup);
+		ks_signals_forward(NULL);
+		tkvm_machine_destroy(master->machine);
+		master->machine = NULL;
+	}
+	if (ks_warmup_end(warmup, status ? NULL : master->guest->name) && !status)
+		status = 1;
+	master->warmup_ns = ks_now() - start;
+	return status;
+}
+
+static int keep_listeners(struct ks_master *master)
+{
+	struct tkvm_listener listener = {.size = sizeof(listener)};
+
+	while (master->n_listeners < KS_MAX_LISTENERS &&
+	       !tkvm_machine_listener(master->machine, master->n_listeners, &listener)) {
+		int fd = fcntl(listener.fd, F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0) {
+			ks_message("%s: listening socket: %s", master->guest->name,
+				   strerror(errno));
+			return KS_EXIT_FAILED;
+		}
+		master->listeners[master->n_listeners++] = fd;
+	}
+	return 0;
+}
+
+int ks_master_boot(struct ks_master *master, const struct ks_guest *guest, bool forward)
+{
+	struct goal goal = {.master = master};
+	uint64_t start = ks_now();
+	int status;
+
+	*master = (struct ks_master){.guest = guest};
+	status = ks_guest_load(guest, &master->machine);
+	if (status)
+		return status;
+	if (forward)
+		ks_signals_forward(master->machine);
+	status = run_watched(&goal, "to serve");
+	master->boot_ns = ks_now() - start;
+	if (!status)
+		status = warm_up(master);
+	if (forward)
+		ks_signals_forward(NULL);
+	return status ? status : keep_listeners(master);
+}
+
+int ks_master_freeze(struct ks_master *master)
+{
+	struct tkvm_error err = {0};
+
+	if (tkvm_machine_freeze(master->machine, &master->image, &err)) {
+		ks_message("%s: %s", master->guest->name, err.message);
+		return KS_EXIT_FAILED;
+	}
+	master->machine = NULL;
+	return 0;
+}
+
+void ks_master_destroy(struct ks_master *master)
+{
+	for (unsigned int i = 0; i < master->n_listeners; i++)
+		close(master->listeners[i]);
+	master->n_listeners = 0;
+	tkvm_image_put(master->image);
+	tkvm_machine_destroy(master->machine);
+	master->image = NULL;
+	master->machine = NULL;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine in which a server program starts: booted, warmed up, and then frozen. */
+#ifndef KVMSERVER_MASTER_H
+#define KVMSERVER_MASTER_H
+
+#include "guest.h"
+
+#define KS_MAX_LISTENERS 64
+
+struct ks_master {
+	const struct ks_guest *guest;
+	struct tkvm_machine *machine; /* NULL once it is frozen */
+	struct tkvm_image *image;     /* NULL until then */
+	const char *call;	      /* what the program waits in */
+	uint64_t boot_ns, warmup_ns;
+	int listeners[KS_MAX_LISTENERS]; /* the host's sockets; ours */
+	unsigned int n_listeners;
+};
+
+/*
+ * Load the program and run it until it is ready to serve and, if asked, warmed up. 0, or an exit
+ * status: after a message, or the program's own if it ended before. ks_master_destroy() in any
+ * case.
+ * @forward: signals go to the program meanwhile.
+ */
+int ks_master_boot(struct ks_master *master, const struct ks_guest *guest, bool forward);
+
+/* Freeze it: forks can be made then. 0 or an exit status after a message. */
+int ks_master_freeze(struct ks_master *master);
+
+void ks_master_destroy(struct ks_master *master);
+
+#endif

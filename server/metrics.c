@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* Counters as text: the Prometheus exposition format, and a summary for --stats and SIGUSR1. */
+#include <string.h>
+
+#include "metrics.h"
+
+#define PREFIX "kvmserver_"
+
+const uint32_t ks_bucket_us[KS_BUCKETS] = {10,	   25,	   50,	   100,	    200,     300,     500,
+					   1000,   2000,   3000,   5000,    10000,   25000,   50000,
+					   100000, 250000, 500000, 1000000, 2500000, 10000000};
+
+void ks_observe(struct ks_histogram *histogram, uint64_t ns)
+{
+	unsigned int i = 0;
+
+	while (i < KS_BUCKETS && ns > ks_bucket_us[i] * 1000ull)
+		i++;
+	ks_count(&histogram->count[i], 1);
+	ks_count(&histogram->sum_ns, ns);
+}
+
+static uint64_t get(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static uint64_t sum(struct ks_counters *const *counters, unsigned int n, size_t offset)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		total += get((const _Atomic uint64_t *)((char *)counters[i] + offset));
+	return total;
+}
+
+static void write_number(FILE *out, const char *name, const char *kind, const char *help,
+			 uint64_t value)
+{
+	fprintf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n" PREFIX "%s %llu\n", name,
+		help, name, kind, name, (unsigned long long)value);
+}
+
+static void write_gauge(FILE *out, struct ks_counters *const *counters, unsigned int n,
+			const char *name, const char *help, size_t offset)
+{
+	fprintf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s gauge\n", name, help, name);
+	for (unsigned int i = 0; i < n; i++)
+		fprintf(out, PREFIX "%s{worker=\"%u\"} %llu\n", name, i,
+			(unsigned long long)sum(&counters[i], 1, offset));
+}
+
+static void write_phase(FILE *out, struct ks_counters *const *counters, unsigned int n,
+			const char *phase, size_t offset)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i <= KS_BUCKETS; i++) {
+		total += sum(counters, n,
+			     offset + offsetof(struct ks_histogram, count) + i * sizeof(uint64_t));
+		if (i < KS_BUCKETS)
+			fprintf(out, PREFIX "phase_seconds_bucket{phase=\"%s\",le=\"%g\"} %llu\n",
+				phase, ks_bucket_us[i] / 1e6, (unsigned long long)total);
+		else
+			fprintf(out, PREFIX "phase_seconds_bucket{phase=\"%s\",le=\"+Inf\"} %llu\n",
+				phase, (unsigned long long)total);
+	}
+	fprintf(out,
+		PREFIX "phase_seconds_sum{phase=\"%s\"} %.9f\n" PREFIX
+		       "phase_seconds_count{phase=\"%s\"} %llu\n",
+		phase,
+		(double)sum(counters, n, offset + offsetof(struct ks_histogram, sum_ns)) / 1e9,
+		phase, (unsigned long long)total);
+}
+
+static void write_statuses(FILE *out, struct ks_counters *const *counters, unsigned int n)
+{
+	fprintf(out, "# HELP " PREFIX "responses_total responses by status, 0 without one\n"
+		     "# TYPE " PREFIX "responses_total counter\n");
+	for (unsigned int status = 0; status < 600; status++) {
+		uint64_t value =
+			sum(counters, n,
+			    offsetof(struct ks_counters, status) + status * sizeof(uint64_t));
+
+		if (value)
+			fprintf(out, PREFIX "responses_total{status=\"%u\"} %llu\n", status,
+				(unsigned long long)value);
+	}
+}
+
+void ks_metrics_write(FILE *out, struct ks_counters *const *counters, unsigned int n,
+		      const struct ks_lobby_stats *lobby)
+{
+#define X(field, name, help)                                                                       \
+	write_number(out, name, "counter", help,                                                   \
+		     sum(counters, n, offsetof(struct ks_counters, field)));
+	KS_COUNTERS(X)
+#undef X
+	write_statuses(out, counters, n);
+#define X(field, name, help)                                                                       \
+	write_gauge(out, counters, n, name, help, offsetof(struct ks_counters, field));
+	KS_GAUGES(X)
+#undef X
+	write_number(out, "connections_total", "counter", "connections accepted", lobby->accepted);
+	write_number(out, "connections_expired_total", "counter",
+		     "connections ended by --max-idle-time", lobby->expired);
+	write_number(out, "connections", "gauge", "connections open", lobby->open);
+	write_number(out, "workers", "gauge", "forks that serve", n);
+	fprintf(out, "# HELP " PREFIX "phase_seconds time of requests: waiting for a fork once it "
+		     "has begun to arrive, in the program, putting the fork back\n"
+		     "# TYPE " PREFIX "phase_seconds histogram\n");
+#define X(field, phase) write_phase(out, counters, n, phase, offsetof(struct ks_counters, field));
+	KS_PHASES(X)
+#undef X
+}
+
+static double mean_us(struct ks_counters *const *counters, unsigned int n, size_t offset)
+{
+	uint64_t count = 0;
+
+	for (unsigned int i = 0; i <= KS_BUCKETS; i++)
+		count += sum(counters, n,
+			     offset + offsetof(struct ks_histogram, count) + i * sizeof(uint64_t));
+	if (!count)
+		return 0;
+	return (double)sum(counters, n, offset + offsetof(struct ks_histogram, sum_ns)) / 1e3 /
+	       (double)count;
+}
+
+void ks_metrics_summary(FILE *out, struct ks_counters *const *counters, unsigned int n,
+			const struct ks_lobby_stats *lobby)
+{
+	fprintf(out, "kvmserver: %llu connections accepted, %llu open\n",
+		(unsigned long long)lobby->accepted, (unsigned long long)lobby->open);
+#define X(field, phase)                                                                            \
+	fprintf(out, "%12.1f us mean time, %s\n",                                                  \
+		mean_us(counters, n, offsetof(struct ks_counters, field)), phase);
+	KS_PHASES(X)
+#undef X
+#define X(field, name, help)                                                                       \
+	if (sum(counters, n, offsetof(struct ks_counters, field)))                                 \
+		fprintf(out, "%12llu %s\n",                                                        \
+			(unsigned long long)sum(counters, n, offsetof(struct ks_counters, field)), \
+			help);
+	KS_COUNTERS(X)
+#undef X
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Serving: boot the master, warm it up, freeze it, and let workers serve with forks of it. Owns the
+ * main thread, which keeps house: signals, connections that waited too long, requests whose client
+ * has left.
+ *
+ * With one copy and no resets there is nothing to freeze: the master itself goes on, as with a
+ * plain run.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "endpoint.h"
+#include "kvmserver.h"
+#include "serve.h"
+#include "signals.h"
+#include "stats.h"
+#include "worker.h"
+
+#define TICK_MS	   100
+#define GRACE_NS   (10 * KS_S)
+#define MIB	   1048576.0
+#define FIRST_WAIT 1000 /* us */
+
+struct server {
+	const struct ks_guest *guest;
+	struct ks_master master;
+	struct ks_pool pool;
+	struct ks_worker **workers;
+	struct ks_counters **counters;
+	unsigned int n_workers;
+	struct ks_endpoint *endpoint;
+	int signals;
+};
+
+bool ks_serve_wanted(const struct ks_config *config)
+{
+	return config->ephemeral || config->threads != 1 || config->warmup;
+}
+
+static unsigned int wanted_workers(const struct ks_config *config)
+{
+	cpu_set_t cpus;
+
+	if (config->threads)
+		return (unsigned int)config->threads;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return 1;
+	return (unsigned int)CPU_COUNT(&cpus);
+}
+
+static double resident_mib(void)
+{
+	unsigned long size, resident = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (file && fscanf(file, "%lu %lu", &size, &resident) != 2)
+		resident = 0;
+	if (file)
+		fclose(file);
+	return (double)resident * (double)sysconf(_SC_PAGESIZE) / MIB;
+}
+
+static void say_loaded(const struct ks_master *master, unsigned int n, bool ephemeral)
+{
+	const char *slash = strrchr(master->guest->name, '/');
+	char warmup[48] = "";
+
+	if (master->guest->config->warmup)
+		snprintf(warmup, sizeof(warmup), " warmup=%.0fms", (double)master->warmup_ns / 1e6);
+	dprintf(STDERR_FILENO, "Program '%s' loaded. %s vm=%u%s init=%.0fms%s rss=%.0fMB\n",
+		slash ? slash + 1 : master->guest->name, master->call, n,
+		ephemeral ? " ephemeral" : "", (double)master->boot_ns / 1e6, warmup,
+		resident_mib());
+}
+
+/* The master goes on by itself: from here on it is like a plain run. */
+static int serve_alone(struct ks_master *master)
+{
+	struct tkvm_run_limits limits = {
+		.size = sizeof(limits),
+		.wall_ns = master->guest->config->max_time_ms * 1000000,
+	};
+	struct tkvm_result result = {0};
+	struct tkvm_error err = {0};
+	int rc;
+
+	say_loaded(master, 1, false);
+	ks_signals_forward(master->machine);
+	do
+		rc = tkvm_machine_run(master->machine, &limits, &result, &err);
+	while (!rc && (result.outcome == TKVM_INTERRUPTED || result.outcome == TKVM_IDLE));
+	ks_signals_forward(NULL);
+	if (rc) {
+		ks_message("%s: %s", master->guest->name, err.message);
+		return KS_EXIT_FAILED;
+	}
+	if (master->guest->config->stats)
+		ks_stats_print(master->machine, &master->guest->start);
+	return ks_guest_end_status(master->guest, master->machine, &result);
+}
+
+static void write_metrics(FILE *out, void *ctx)
+{
+	struct server *server = ctx;
+	struct ks_lobby_stats lobby;
+
+	ks_lobby_stats(server->pool.lobby, &lobby);
+	ks_metrics_write(out, server->counters, server->n_workers, &lobby);
+}
+
+static void print_summary(struct server *server)
+{
+	struct ks_lobby_stats lobby;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return;
+	ks_lobby_stats(server->pool.lobby, &lobby);
+	ks_metrics_summary(out, server->counters, server->n_workers, &lobby);
+	if (!fclose(out))
+		dprintf(STDERR_FILENO, "%s", text);
+	free(text);
+}
+
+/* Before the first thread is started: all of them leave these signals to the main thread. */
+static int take_signals(struct server *server)
+{
+	static const int wanted[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+	struct sigaction action;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (!sigaction(wanted[i], NULL, &action) && action.sa_handler != SIG_IGN)
+			sigaddset(&set, wanted[i]);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	server->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (server->signals >= 0)
+		return 0;
+	ks_message("signals: %s", strerror(errno));
+	return KS_EXIT_FAILED;
+}
+
+static int start_workers(struct server *server)
+{
+	unsigned int wanted = wanted_workers(server->guest->config);
+	int failed = 0;
+
+	server->workers = calloc(wanted, sizeof(struct ks_worker *));
+	server->counters = calloc(wanted, sizeof(struct ks_counters *));
+	if (!server->workers || !server->counters) {
+		ks_message("out of memory");
+		return KS_EXIT_FAILED;
+	}
+	for (; server->n_workers < wanted; server->n_workers++) {
+		struct ks_worker *worker = ks_worker_start(&server->pool, server->n_workers);
+
+		if (!worker)
+			return KS_EXIT_FAILED;
+		server->workers[server->n_workers] = worker;
+		server->counters[server->n_workers] = ks_worker_counters(worker);
+	}
+	for (unsigned int i = 0; i < wanted; i++) {
+		while (!ks_worker_state(server->workers[i]))
+			usleep(FIRST_WAIT);
+		failed |= ks_worker_state(server->workers[i]) < 0;
+	}
+	return failed ? KS_EXIT_FAILED : 0;
+}
+
+static void stop_workers(struct server *server)
+{
+	uint64_t end = ks_now() + GRACE_NS;
+	struct signalfd_siginfo info;
+
+	atomic_store(&server->pool.stopping, true);
+	ks_lobby_close(server->pool.lobby);
+	while (atomic_load(&server->pool.alive)) {
+		/* A second signal means it. */
+		if (read(server->signals, &info, sizeof(info)) == sizeof(info) || ks_now() > end)
+			atomic_store(&server->pool.hurry, true);
+		for (unsigned int i = 0; i < server->n_workers; i++)
+			ks_worker_check(server->workers[i], ks_now());
+		usleep(FIRST_WAIT);
+	}
+}
+
+/* True: go on. */
+static bool handle_signal(struct server *server, int signo)
+{
+	switch (signo) {
+	case SIGUSR1:
+		print_summary(server);
+		return true;
+	case SIGHUP:
+		ks_message("reloading is not possible yet");
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void keep_house(struct server *server)
+{
+	uint64_t now = ks_now(), idle = server->guest->config->max_idle_time_ms * KS_MS;
+
+	ks_lobby_expire(server->pool.lobby, now > idle ? now - idle : 0);
+	for (unsigned int i = 0; i < server->n_workers; i++)
+		ks_worker_check(server->workers[i], now);
+}
+
+static void loop(struct server *server)
+{
+	struct pollfd signals = {.fd = server->signals, .events = POLLIN};
+	struct signalfd_siginfo info;
+
+	while (atomic_load(&server->pool.alive)) {
+		poll(&signals, 1, TICK_MS);
+		if (read(server->signals, &info, sizeof(info)) == sizeof(info) &&
+		    !handle_signal(server, (int)info.ssi_signo))
+			return;
+		keep_house(server);
+	}
+}
+
+static int serve_with_workers(struct server *server)
+{
+	const struct ks_config *config = server->guest->config;
+	int status = start_workers(server);
+
+	if (!status && config->metrics) {
+		server->endpoint = ks_endpoint_start(config->metrics, write_metrics, server);
+		status = server->endpoint ? 0 : KS_EXIT_USAGE;
+	}
+	if (!status) {
+		say_loaded(&server->master, server->n_workers, config->ephemeral);
+		loop(server);
+	}
+	stop_workers(server);
+	ks_endpoint_stop(server->endpoint);
+	if (config->stats)
+		print_summary(server);
+	for (unsigned int i = 0; i < server->n_workers; i++)
+		ks_worker_end(server->workers[i]);
+	free(server->workers);
+	free(server->counters);
+	return status;
+}
+
+static int serve_frozen(struct server *server)
+{
+	const struct ks_config *config = server->guest->config;
+	int status = take_signals(server);
+
+	if (!status)
+		status = ks_master_freeze(&server->master);
+	if (status)
+		return status;
+	server->pool.guest = server->guest;
+	server->pool.image = server->master.image;
+	pthread_mutex_init(&server->pool.lock, NULL);
+	/* Forks that are not reset accept for themselves. */
+	server->pool.lobby = ks_lobby_new(server->master.listeners,
+					  config->ephemeral ? server->master.n_listeners : 0,
+					  config->server_first);
+	status = server->pool.lobby ? serve_with_workers(server) : KS_EXIT_FAILED;
+	if (server->pool.lobby)
+		ks_lobby_free(server->pool.lobby);
+	pthread_mutex_destroy(&server->pool.lock);
+	return status;
+}
+
+static int check(const struct ks_config *config)
+{
+	if (config->metrics && !config->ephemeral) {
+		ks_message("option --metrics: only with --ephemeral");
+		return KS_EXIT_USAGE;
+	}
+	return 0;
+}
+
+int ks_serve(const struct ks_guest *guest)
+{
+	const struct ks_config *config = guest->config;
+	struct server server = {.guest = guest, .signals = -1};
+	int status = check(config);
+
+	if (status)
+		return status;
+	status = ks_master_boot(&server.master, guest, true);
+	if (!status && !config->ephemeral && wanted_workers(config) == 1)
+		status = serve_alone(&server.master);
+	else if (!status)
+		status = serve_frozen(&server);
+	if (server.signals >= 0)
+		close(server.signals);
+	ks_master_destroy(&server.master);
+	return status;
+}

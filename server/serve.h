@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* kvmserver run, where the program is a server: warm-up, several copies, a fork for each request.
+ */
+#ifndef KVMSERVER_SERVE_H
+#define KVMSERVER_SERVE_H
+
+#include "guest.h"
+
+/* The configuration asks for something that needs a server program. */
+bool ks_serve_wanted(const struct ks_config *config);
+
+/* Returns an exit status. */
+int ks_serve(const struct ks_guest *guest);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The warm-up's client: threads that take requests from one count. The machine runs meanwhile in
+ * the thread that started it.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "kvmserver.h"
+#include "warmup.h"
+
+#define FIRST_ERROR 400
+
+struct ks_warmup {
+	struct tkvm_machine *machine; /* under the lock */
+	struct sockaddr_storage addr;
+	socklen_t addr_len;
+	char request[1024];
+	struct timeval timeout;
+	uint64_t total;
+	_Atomic uint64_t next;
+	atomic_uint running;
+	bool over; /* by __atomic_* */
+	pthread_mutex_t lock;
+	char error[256]; /* the first one; under the lock */
+	unsigned int n_threads;
+	pthread_t threads[];
+};
+
+static void fail(struct ks_warmup *warmup, uint64_t n, const char *what)
+{
+	pthread_mutex_lock(&warmup->lock);
+	if (!warmup->error[0])
+		snprintf(warmup->error, sizeof(warmup->error),
+			 "warm-up request %llu of %llu failed: %s", (unsigned long long)n + 1,
+			 (unsigned long long)warmup->total, what);
+	pthread_mutex_unlock(&warmup->lock);
+	atomic_store(&warmup->next, warmup->total);
+}
+
+static int open_connection(const struct ks_warmup *warmup)
+{
+	int fd = socket(warmup->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &warmup->timeout, sizeof(warmup->timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &warmup->timeout, sizeof(warmup->timeout));
+	if (!connect(fd, (const struct sockaddr *)&warmup->addr, warmup->addr_len) &&
+	    send(fd, warmup->request, strlen(warmup->request), MSG_NOSIGNAL) > 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* The response to its end; *@status of its first line, 0 if that is none of HTTP. */
+static int read_response(int fd, int *status)
+{
+	char head[64] = "", rest[16384];
+	size_t have = 0;
+	ssize_t n;
+
+	while (have < sizeof(head) - 1) {
+		n = recv(fd, head + have, sizeof(head) - 1 - have, 0);
+		if (n < 0)
+			return -1;
+		if (!n)
+			break;
+		have += (size_t)n;
+	}
+	*status = 0;
+	if (!strncmp(head, "HTTP/1.", 7) && have >= 12)
+		*status = atoi(head + 9);
+	do
+		n = recv(fd, rest, sizeof(rest), 0);
+	while (n > 0);
+	return n < 0 ? -1 : 0;
+}
+
+static void one_request(struct ks_warmup *warmup, uint64_t n)
+{
+	char text[96];
+	int status, fd = open_connection(warmup);
+
+	if (fd < 0) {
+		fail(warmup, n, strerror(errno));
+		return;
+	}
+	if (read_response(fd, &status)) {
+		fail(warmup, n, errno == EAGAIN ? "no complete response in time" : strerror(errno));
+	} else if (!status) {
+		fail(warmup, n, "what came back is no HTTP response");
+	} else if (status >= FIRST_ERROR) {
+		snprintf(text, sizeof(text), "status %d", status);
+		fail(warmup, n, text);
+	}
+	close(fd);
+}
+
+static void *client(void *arg)
+{
+	struct ks_warmup *warmup = arg;
+	uint64_t n;
+
+	while ((n = atomic_fetch_add(&warmup->next, 1)) < warmup->total)
+		one_request(warmup, n);
+	if (atomic_fetch_sub(&warmup->running, 1) == 1) {
+		__atomic_store_n(&warmup->over, true, __ATOMIC_RELEASE);
+		pthread_mutex_lock(&warmup->lock);
+		if (warmup->machine)
+			tkvm_machine_interrupt(warmup->machine);
+		pthread_mutex_unlock(&warmup->lock);
+	}
+	return NULL;
+}
+
+/* Listening on all addresses includes the one of the host itself. */
+static void make_reachable(struct sockaddr_storage *addr)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)addr;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)addr;
+
+	if (addr->ss_family == AF_INET && v4->sin_addr.s_addr == htonl(INADDR_ANY))
+		v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else if (addr->ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr))
+		v6->sin6_addr = in6addr_loopback;
+}
+
+static void host_of(const struct sockaddr_storage *addr, char *text, size_t size)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)addr;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)addr;
+	char ip[INET6_ADDRSTRLEN] = "";
+
+	if (addr->ss_family == AF_INET) {
+		inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip));
+		snprintf(text, size, "%s:%u", ip, ntohs(v4->sin_port));
+	} else if (addr->ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip));
+		snprintf(text, size, "[%s]:%u", ip, ntohs(v6->sin6_port));
+	} else {
+		snprintf(text, size, "localhost");
+	}
+}
+
+static void make_request(struct ks_warmup *warmup, const struct ks_config *config)
+{
+	char host[INET6_ADDRSTRLEN + 16];
+
+	host_of(&warmup->addr, host, sizeof(host));
+	snprintf(warmup->request, sizeof(warmup->request),
+		 "GET %.400s HTTP/1.1\r\nHost: %.400s\r\nUser-Agent: kvmserver-warmup\r\n"
+		 "Accept: */*\r\nConnection: close\r\n\r\n",
+		 config->warmup_path ? config->warmup_path : "/",
+		 config->warmup_host ? config->warmup_host : host);
+}
+
+struct ks_warmup *ks_warmup_start(const struct ks_config *config,
+				  const struct tkvm_listener *listener,
+				  struct tkvm_machine *machine)
+{
+	uint64_t wanted = config->warmup_concurrency, ms = config->max_request_time_ms;
+	struct ks_warmup *warmup;
+
+	if (wanted > config->warmup)
+		wanted = config->warmup;
+	warmup = calloc(1, sizeof(*warmup) + wanted * sizeof(warmup->threads[0]));
+	if (!warmup) {
+		ks_message("out of memory");
+		return NULL;
+	}
+	warmup->machine = machine;
+	warmup->addr = listener->addr;
+	warmup->addr_len = listener->addr_len;
+	warmup->total = config->warmup;
+	warmup->timeout = (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+	make_reachable(&warmup->addr);
+	make_request(warmup, config);
+	pthread_mutex_init(&warmup->lock, NULL);
+	atomic_store(&warmup->running, (unsigned int)wanted);
+	for (; warmup->n_threads < wanted; warmup->n_threads++)
+		if (pthread_create(&warmup->threads[warmup->n_threads], NULL, client, warmup))
+			break;
+	if (warmup->n_threads < wanted) {
+		fail(warmup, 0, "cannot start a thread");
+		if (atomic_fetch_sub(&warmup->running, (unsigned int)wanted - warmup->n_threads) ==
+		    (unsigned int)wanted - warmup->n_threads)
+			__atomic_store_n(&warmup->over, true, __ATOMIC_RELEASE);
+	}
+	return warmup;
+}
+
+bool ks_warmup_is_over(const struct ks_warmup *warmup)
+{
+	return __atomic_load_n(&warmup->over, __ATOMIC_ACQUIRE);
+}
+
+const bool *ks_warmup_over_flag(const struct ks_warmup *warmup)
+{
+	return &warmup->over;
+}
+
+bool ks_warmup_failed(const struct ks_warmup *warmup)
+{
+	return ks_warmup_is_over(warmup) && warmup->error[0];
+}
+
+void ks_warmup_forget_machine(struct ks_warmup *warmup)
+{
+	pthread_mutex_lock(&warmup->lock);
+	warmup->machine = NULL;
+	pthread_mutex_unlock(&warmup->lock);
+}
+
+int ks_warmup_end(struct ks_warmup *warmup, const char *name)
+{
+	int rc = 0;
+
+	/* If the program ended, what is still under way fails soon. */
+	atomic_store(&warmup->next, warmup->total);
+	for (unsigned int i = 0; i < warmup->n_threads; i++)
+		pthread_join(warmup->threads[i], NULL);
+	if (warmup->error[0]) {
+		if (name)
+			ks_message("%s: %s", name, warmup->error);
+		rc = -1;
+	}
+	pthread_mutex_destroy(&warmup->lock);
+	free(warmup);
+	return rc;
+}

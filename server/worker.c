@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers. A request is offered to the fork, which runs until it is over (exchange.c says when);
+ * then the fork is reset. A fork that came to harm is destroyed, and another made in its place.
+ *
+ * Housekeeping may interrupt a run from outside: @lock keeps the machine and the connection from
+ * going away meanwhile.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "exchange.h"
+#include "kvmserver.h"
+#include "worker.h"
+
+#define MIB	 (1ull << 20)
+#define BUF_SIZE 16384
+#define PATIENCE                                                                                   \
+	(100 * KS_MS) /* until a client that left is looked for, and work after a response */
+#define RETRY_US 100000
+#define WAIT_MS	 1000 /* a new generation is noticed by then */
+
+/* Why a run was interrupted. */
+enum stop { STOP_NOT, STOP_GONE, STOP_WORKS_ON, STOP_HURRY };
+
+struct ks_worker {
+	struct ks_pool *pool;
+	unsigned int index, generation;
+	pthread_t thread;
+	atomic_int state;
+	struct tkvm_machine *fork; /* changes under the lock */
+	struct ks_exchange exchange;
+	pthread_mutex_t lock;
+	struct ks_conn *conn; /* whose request is being served; under the lock */
+	uint64_t begun;	      /* when; under the lock */
+	atomic_int stop;
+	uint64_t exits, syscalls, hundred; /* of the fork, when last looked at */
+	struct tkvm_fork_stats last;
+	struct ks_counters counters;
+	char buf[BUF_SIZE];
+};
+
+struct ks_counters *ks_worker_counters(struct ks_worker *worker)
+{
+	return &worker->counters;
+}
+
+int ks_worker_state(const struct ks_worker *worker)
+{
+	return atomic_load(&worker->state);
+}
+
+static void set_fork(struct ks_worker *worker, struct tkvm_machine *fork)
+{
+	pthread_mutex_lock(&worker->lock);
+	worker->fork = fork;
+	pthread_mutex_unlock(&worker->lock);
+	worker->exits = worker->syscalls = 0;
+	worker->last = (struct tkvm_fork_stats){0};
+}
+
+static void drop_fork(struct ks_worker *worker)
+{
+	struct tkvm_machine *fork = worker->fork;
+
+	set_fork(worker, NULL);
+	tkvm_machine_destroy(fork);
+}
+
+static struct tkvm_image *current_image(struct ks_worker *worker)
+{
+	struct tkvm_image *image;
+
+	pthread_mutex_lock(&worker->pool->lock);
+	image = tkvm_image_get(worker->pool->image);
+	worker->generation = atomic_load(&worker->pool->generation);
+	pthread_mutex_unlock(&worker->pool->lock);
+	return image;
+}
+
+static int make_fork(struct ks_worker *worker)
+{
+	const struct ks_config *config = worker->pool->guest->config;
+	struct tkvm_fork_options options = {
+		.size = sizeof(options),
+		.max_memory = config->max_request_memory * MIB,
+		.share_listeners = !config->ephemeral,
+	};
+	struct tkvm_image *image = current_image(worker);
+	struct tkvm_machine *fork;
+	struct tkvm_error err = {0};
+	int rc;
+
+	if (!config->ephemeral)
+		options.max_memory = config->max_main_memory * MIB;
+	rc = tkvm_image_fork(image, &options, &fork, &err);
+	tkvm_image_put(image);
+	if (rc) {
+		ks_message("worker %u: cannot make a fork: %s", worker->index, err.message);
+		return rc;
+	}
+	ks_count(&worker->counters.forks, 1);
+	set_fork(worker, fork);
+	return 0;
+}
+
+/* The host may be out of something for a while. */
+static void renew_fork(struct ks_worker *worker)
+{
+	drop_fork(worker);
+	while (make_fork(worker) && !atomic_load(&worker->pool->stopping))
+		usleep(RETRY_US);
+}
+
+/* What the library counts, as far as it is cheap. */
+static void count_run(struct ks_worker *worker)
+{
+	struct tkvm_stats stats = {.size = offsetof(struct tkvm_stats, unknown_syscalls)};
+
+	if (!worker->fork || tkvm_machine_stats(worker->fork, &stats))
+		return;
+	ks_count(&worker->counters.exits, stats.exits - worker->exits);
+	ks_count(&worker->counters.syscalls, stats.syscalls - worker->syscalls);
+	worker->exits = stats.exits;
+	worker->syscalls = stats.syscalls;
+}
+
+static void count_reset(struct ks_worker *worker)
+{
+	bool measure = worker->hundred++ % 1024 == 0;
+	struct tkvm_fork_stats now = {
+		.size = measure ? sizeof(now) : offsetof(struct tkvm_fork_stats, private_bytes)};
+	struct ks_counters *c = &worker->counters;
+	const struct tkvm_fork_stats *last = &worker->last;
+
+	if (tkvm_fork_stats(worker->fork, &now))
+		return;
+	ks_count(&c->copied_pages, now.copied_pages - last->copied_pages);
+	ks_count(&c->equal_pages, now.equal_pages - last->equal_pages);
+	ks_count(&c->vcpu_ioctls, now.vcpu_ioctls - last->vcpu_ioctls);
+	ks_count(&c->restored_ranges, now.restored_ranges - last->restored_ranges);
+	ks_count(&c->renewed_files, now.renewed_files - last->renewed_files);
+	ks_gauge(&c->hot_pages, now.hot_pages);
+	ks_gauge(&c->dirty_pages, now.dirty_pages);
+	if (measure)
+		ks_gauge(&c->private_bytes, now.private_bytes);
+	worker->last = now;
+}
+
+static int is_over(void *ctx)
+{
+	struct ks_worker *worker = ctx;
+
+	return ks_exchange_is_over(&worker->exchange);
+}
+
+/* Run the fork until the request is over, or something ends it. */
+static int run_fork(struct ks_worker *worker, struct tkvm_result *result, struct tkvm_error *err)
+{
+	uint64_t limit = worker->pool->guest->config->max_request_time_ms * KS_MS, used;
+	struct tkvm_run_limits limits = {
+		.size = sizeof(limits), .wall_ns = limit, .idle = is_over, .idle_ctx = worker};
+	int rc;
+
+	do {
+		used = ks_now() - worker->begun;
+		if (limit)
+			limits.wall_ns = used < limit ? limit - used : 1;
+		rc = tkvm_machine_run(worker->fork, &limits, result, err);
+	} while (!rc && result->outcome == TKVM_INTERRUPTED && !atomic_load(&worker->stop));
+	return rc;
+}
+
+static void begin_request(struct ks_worker *worker, struct ks_conn *conn)
+{
+	pthread_mutex_lock(&worker->lock);
+	worker->conn = conn;
+	worker->begun = ks_now();
+	pthread_mutex_unlock(&worker->lock);
+	atomic_store(&worker->stop, STOP_NOT);
+	if (conn->asked)
+		ks_observe(&worker->counters.wait, worker->begun - conn->asked_at);
+}
+
+static void end_request(struct ks_worker *worker)
+{
+	pthread_mutex_lock(&worker->lock);
+	worker->conn = NULL;
+	pthread_mutex_unlock(&worker->lock);
+}
+
+/* The error response for a run that ended badly; 0: the program ended, but not badly. */
+static int error_status(struct ks_worker *worker, const struct tkvm_result *result)
+{
+	struct ks_counters *c = &worker->counters;
+
+	if (result->outcome == TKVM_LIMIT && result->limit == TKVM_LIMIT_TIME) {
+		ks_count(&c->timeouts, 1);
+		return 504;
+	}
+	if (result->outcome == TKVM_LIMIT) {
+		ks_count(&c->out_of_memory, 1);
+		return 507;
+	}
+	if (result->outcome == TKVM_INTERRUPTED) {
+		ks_count(&c->gone, atomic_load(&worker->stop) == STOP_GONE);
+		return 503;
+	}
+	if (result->outcome == TKVM_EXITED && ks_exchange_is_over(&worker->exchange))
+		return 0;
+	ks_count(&c->crashed, 1);
+	return 502;
+}
+
+static void say_end(const struct ks_worker *worker, const struct tkvm_result *result)
+{
+	if (result->outcome == TKVM_INTERRUPTED)
+		return;
+	ks_message("%s: worker %u: %s", worker->pool->guest->name, worker->index, result->message);
+	if (result->outcome == TKVM_FAILED)
+		dprintf(STDERR_FILENO, "%s", tkvm_machine_report(worker->fork));
+}
+
+static bool ended_well(const struct ks_worker *worker, const struct tkvm_result *result)
+{
+	return result->outcome == TKVM_IDLE ||
+	       (result->outcome == TKVM_INTERRUPTED && atomic_load(&worker->stop) == STOP_WORKS_ON);
+}
+
+static void try_reset(struct ks_worker *worker)
+{
+	struct tkvm_error err = {0};
+
+	if (!tkvm_machine_reset(worker->fork, &err)) {
+		ks_count(&worker->counters.resets, 1);
+		count_reset(worker);
+		return;
+	}
+	ks_count(&worker->counters.stale, 1);
+	renew_fork(worker);
+}
+
+/* Offer, run, reset or renew. The connection is ours again afterwards. */
+static void serve(struct ks_worker *worker, struct ks_conn *conn)
+{
+	struct ks_exchange *exchange = &worker->exchange;
+	struct ks_counters *c = &worker->counters;
+	struct tkvm_result result = {0};
+	struct tkvm_error err = {0};
+	uint64_t ran;
+	int rc, status;
+
+	begin_request(worker, conn);
+	ks_exchange_begin(exchange, conn, worker->buf, sizeof(worker->buf));
+	rc = ks_exchange_offer(exchange, worker->fork);
+	if (!rc)
+		rc = run_fork(worker, &result, &err);
+	ran = ks_now();
+	ks_exchange_ran(exchange, ran - worker->begun);
+	ks_observe(&c->guest, exchange->guest_ns);
+	count_run(worker);
+	if (rc) {
+		snprintf(result.message, sizeof(result.message), "%s",
+			 err.message[0] ? err.message : strerror(-rc));
+		result.outcome = TKVM_FAILED;
+	}
+	if (!rc && ended_well(worker, &result)) {
+		try_reset(worker);
+	} else {
+		status = error_status(worker, &result);
+		if (status) {
+			say_end(worker, &result);
+			ks_count(&c->refused, ks_exchange_refuse(exchange, status));
+		}
+		renew_fork(worker);
+	}
+	exchange->reset_ns = ks_now() - ran;
+	ks_observe(&c->reset, exchange->reset_ns);
+	end_request(worker);
+}
+
+static void count_request(struct ks_worker *worker)
+{
+	const struct ks_exchange *exchange = &worker->exchange;
+	struct ks_counters *c = &worker->counters;
+	int status = exchange->conn->http.status;
+
+	ks_count(&c->requests, 1);
+	ks_count(&c->request_bytes, exchange->taken);
+	ks_count(&c->response_bytes, exchange->conn->sent);
+	ks_count(&c->status[status > 0 && status < 600 ? status : 0], 1);
+}
+
+static void handle(struct ks_worker *worker, struct ks_conn *conn)
+{
+	serve(worker, conn);
+	conn->requests++;
+	count_request(worker);
+	if (worker->pool->guest->config->verbose)
+		ks_exchange_log(&worker->exchange, worker->index);
+	if (ks_exchange_may_keep(&worker->exchange) && !atomic_load(&worker->pool->stopping)) {
+		ks_count(&worker->counters.kept, 1);
+		ks_lobby_keep(worker->pool->lobby, conn);
+	} else {
+		ks_lobby_drop(worker->pool->lobby, conn);
+	}
+}
+
+static void serve_clients(struct ks_worker *worker)
+{
+	struct ks_pool *pool = worker->pool;
+	int nothings = 0;
+
+	/* When it stops, what has come is served: the bell alone, twice, says that this is all. */
+	while (!atomic_load(&pool->hurry) && nothings < 2) {
+		bool stopping = atomic_load(&pool->stopping), nothing;
+		struct ks_conn *conn = ks_lobby_next(pool->lobby, stopping ? 0 : WAIT_MS,
+						     worker->buf, sizeof(worker->buf), &nothing);
+
+		nothings = stopping && nothing ? nothings + 1 : 0;
+		if (worker->generation != atomic_load(&pool->generation))
+			renew_fork(worker);
+		if (conn && worker->fork)
+			handle(worker, conn);
+		else if (conn)
+			ks_lobby_drop(pool->lobby, conn);
+	}
+}
+
+/* Without resets: the fork accepts for itself, until it ends. */
+static void serve_itself(struct ks_worker *worker)
+{
+	struct ks_pool *pool = worker->pool;
+	struct tkvm_result result = {0};
+	struct tkvm_error err = {0};
+
+	while (!atomic_load(&pool->stopping)) {
+		if (tkvm_machine_run(worker->fork, NULL, &result, &err)) {
+			ks_message("worker %u: %s", worker->index, err.message);
+			usleep(RETRY_US);
+		} else if (result.outcome != TKVM_INTERRUPTED) {
+			say_end(worker, &result);
+			ks_count(&worker->counters.crashed, 1);
+		} else if (worker->generation == atomic_load(&pool->generation)) {
+			continue;
+		}
+		if (!atomic_load(&pool->stopping))
+			renew_fork(worker);
+	}
+}
+
+static void *work(void *arg)
+{
+	struct ks_worker *worker = arg;
+
+	if (make_fork(worker)) {
+		atomic_store(&worker->state, -1);
+	} else {
+		atomic_store(&worker->state, 1);
+		if (worker->pool->guest->config->ephemeral)
+			serve_clients(worker);
+		else
+			serve_itself(worker);
+	}
+	drop_fork(worker);
+	atomic_fetch_sub(&worker->pool->alive, 1);
+	return NULL;
+}
+
+struct ks_worker *ks_worker_start(struct ks_pool *pool, unsigned int index)
+{
+	struct ks_worker *worker = calloc(1, sizeof(*worker));
+	int rc = ENOMEM;
+
+	if (worker) {
+		worker->pool = pool;
+		worker->index = index;
+		pthread_mutex_init(&worker->lock, NULL);
+		atomic_fetch_add(&pool->alive, 1);
+		rc = pthread_create(&worker->thread, NULL, work, worker);
+	}
+	if (!rc)
+		return worker;
+	if (worker)
+		atomic_fetch_sub(&pool->alive, 1);
+	free(worker);
+	ks_message("cannot start a worker: %s", strerror(rc));
+	return NULL;
+}
+
+void ks_worker_end(struct ks_worker *worker)
+{
+	pthread_join(worker->thread, NULL);
+	pthread_mutex_destroy(&worker->lock);
+	free(worker);
+}
+
+static bool has_left(int fd)
+{
+	struct pollfd client = {.fd = fd};
+
+	return poll(&client, 1, 0) > 0 && client.revents & (POLLHUP | POLLERR);
+}
+
+static enum stop reason_to_stop(struct ks_worker *worker, uint64_t now)
+{
+	if (atomic_load(&worker->pool->hurry))
+		return STOP_HURRY;
+	if (!worker->conn || now - worker->begun < PATIENCE)
+		return STOP_NOT;
+	if (has_left(worker->conn->source.fd))
+		return STOP_GONE;
+	if (ks_exchange_answered_at(&worker->exchange) &&
+	    now - ks_exchange_answered_at(&worker->exchange) > PATIENCE)
+		return STOP_WORKS_ON;
+	return STOP_NOT;
+}
+
+void ks_worker_check(struct ks_worker *worker, uint64_t now)
+{
+	bool ephemeral = worker->pool->guest->config->ephemeral;
+	enum stop stop;
+
+	pthread_mutex_lock(&worker->lock);
+	stop = ephemeral ? reason_to_stop(worker, now) : STOP_NOT;
+	if (!ephemeral && (atomic_load(&worker->pool->stopping) ||
+			   worker->generation != atomic_load(&worker->pool->generation)))
+		stop = STOP_HURRY;
+	if (stop != STOP_NOT && worker->fork) {
+		atomic_store(&worker->stop, stop);
+		tkvm_machine_interrupt(worker->fork);
+	}
+	pthread_mutex_unlock(&worker->lock);
+}
