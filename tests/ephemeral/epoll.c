@@ -2,33 +2,41 @@
 /*
  * A server with epoll on the given port of 127.0.0.1 (or the unix socket of that path): every
  * request is answered with the number of requests that there were. Keeps connections open.
- *   /fault, /abort, /exit, /spin, /memory   what a request can do to it
- *   /slow     answers after 300 ms
- *   /close    answers and closes
- *   /long     answers 3 MB
- *   /work     answers, and works on for ever
- *   others    the count
+ *   /fault, /abort, /exit, /spin, /memory, /stack   what a request can do to it
+ *   /silent     no answer, and closes
+ *   /threads, /fds, /output   as many as there can be; answers
+ *   /unlisten, /shut, /over, /options   what can be done to the listening socket; answers
+ *   /slow       answers after 300 ms
+ *   /close      answers and closes
+ *   /long       answers 3 MB
+ *   /work       answers, and works on for ever
+ *   /upgrade    101, and from then on echoes
+ *   /listeners  answers with the number of a second listening socket (of the second argument)
+ *   others      the count
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define LONG (3 * 1024 * 1024)
 
-static int ep;
+static int ep, listeners[2], n_listeners;
 static unsigned long count;
 
 struct client {
-	int fd;
-	size_t have, body;
+	int fd, echo, continued;
+	size_t have;
 	char buf[16384];
 };
 
@@ -81,9 +89,52 @@ static void misbehave(const char *path)
 		for (;;)
 			;
 	if (!strncmp(path, "/memory ", 8))
-		for (;;)
-			memset(malloc(1 << 20), 1, 1 << 20);
+		memset(mmap(NULL, 1 << 30, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), 1, 1 << 30);
+	if (!strncmp(path, "/stack ", 7))
+		misbehave((char *)memcpy(alloca(1 << 16), "/stack ", 8));
 }
+
+static void *sleeper(void *arg)
+{
+	pause();
+	return arg;
+}
+
+/* What is to be gone afterwards, or never to be noticed by others. */
+static void exhaust(const char *path)
+{
+	static char text[4096];
+	int one = 1, n = 0;
+	pthread_t thread;
+
+	if (!strncmp(path, "/threads ", 9))
+		while (n++ < 200 && !pthread_create(&thread, NULL, sleeper, NULL))
+			;
+	if (!strncmp(path, "/fds ", 5))
+		while (n++ < 5000 && open("/dev/null", O_RDONLY) >= 0)
+			;
+	if (!strncmp(path, "/output ", 8)) {
+		memset(text, 'o', sizeof(text));
+		text[sizeof(text) - 1] = '\n';
+		for (n = 0; n < 64; n++)
+			write(1, text, sizeof(text));
+	}
+	if (!strncmp(path, "/unlisten ", 10))
+		close(listeners[0]);
+	if (!strncmp(path, "/shut ", 6))
+		shutdown(listeners[0], SHUT_RDWR);
+	if (!strncmp(path, "/over ", 6))
+		dup2(0, listeners[0]);
+	if (!strncmp(path, "/options ", 9)) {
+		setsockopt(listeners[0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		fcntl(listeners[0], F_SETFL, 0);
+		listen(listeners[0], 1);
+	}
+}
+
+static const char upgrade[] = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+			      "Upgrade: echo\r\n\r\n";
 
 static void answer(struct client *c, const char *path, int keep)
 {
@@ -93,17 +144,29 @@ static void answer(struct client *c, const char *path, int keep)
 	int n;
 
 	misbehave(path);
+	exhaust(path);
+	if (!strncmp(path, "/silent ", 8))
+		return;
 	count++;
+	if (!strncmp(path, "/upgrade ", 9)) {
+		send_all(c->fd, upgrade, strlen(upgrade));
+		c->echo = 1;
+		return;
+	}
 	if (!strncmp(path, "/slow ", 6))
 		usleep(300000);
 	len = (size_t)sprintf(body, "%lu\n", count);
+	if (!strncmp(path, "/listeners ", 11))
+		len = (size_t)sprintf(body, "%d\n", n_listeners);
 	if (!strncmp(path, "/long ", 6)) {
 		memset(big, 'x', sizeof(big));
 		len = sizeof(big);
 	}
 	n = sprintf(head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n%s\r\n", len,
 		    keep ? "" : "Connection: close\r\n");
-	if (len < sizeof(body)) {
+	if (!strncmp(c->buf, "HEAD ", 5)) {
+		send_all(c->fd, head, (size_t)n);
+	} else if (len < sizeof(body)) {
 		memcpy(head + n, body, len);
 		send_all(c->fd, head, (size_t)n + len);
 	} else {
@@ -136,10 +199,19 @@ static int take_request(struct client *c)
 	size = (size_t)(end + 4 - c->buf);
 	if (length && length < end)
 		size += strtoul(length + 15, NULL, 10);
-	if (size > c->have)
+	if (size > c->have) {
+		if (strstr(c->buf, "100-continue") && !c->continued++)
+			send_all(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 		return 0;
+	}
+	if (strcasestr(c->buf, "transfer-encoding: chunked")) {
+		end = strstr(end + 4, "0\r\n\r\n");
+		if (!end)
+			return 0;
+		size = (size_t)(end + 5 - c->buf);
+	}
 	keep = !strcasestr(c->buf, "connection: close") && !strstr(c->buf, "HTTP/1.0") &&
-	       strncmp(c->buf, "GET /close ", 11);
+	       strncmp(c->buf, "GET /close ", 11) && strncmp(c->buf, "GET /silent ", 12);
 	answer(c, strchr(c->buf, ' ') + 1, keep);
 	memmove(c->buf, c->buf + size, c->have - size);
 	c->have -= size;
@@ -162,6 +234,11 @@ static void readable(struct client *c)
 			return;
 		}
 		c->have += (size_t)n;
+		if (c->echo) {
+			send_all(c->fd, c->buf, c->have);
+			c->have = 0;
+			continue;
+		}
 		while ((rc = take_request(c)) > 0)
 			;
 		if (rc < 0)
@@ -186,14 +263,19 @@ static void accept_all(int listener)
 int main(int argc, char **argv)
 {
 	struct epoll_event event = {.events = EPOLLIN}, events[64];
-	int listener = listen_on(argv[1]);
 
-	if (listener < 0) {
-		perror(argv[1]);
-		return 1;
-	}
 	ep = epoll_create1(0);
-	epoll_ctl(ep, EPOLL_CTL_ADD, listener, &event);
+	for (int i = 1; i < argc && i <= 2; i++) {
+		int fd = listen_on(argv[i]);
+
+		if (fd < 0) {
+			perror(argv[i]);
+			return 1;
+		}
+		listeners[n_listeners++] = fd;
+		event.data.u64 = 0;
+		epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event);
+	}
 	for (;;) {
 		int n = epoll_wait(ep, events, 64, -1);
 
@@ -201,7 +283,8 @@ int main(int argc, char **argv)
 			if (events[i].data.ptr)
 				readable(events[i].data.ptr);
 			else
-				accept_all(listener);
+				for (int k = 0; k < n_listeners; k++)
+					accept_all(listeners[k]);
 		}
 	}
 }
