@@ -18,9 +18,10 @@
 #define MAX_MORE_TABLES 8192 /* than the image has: they are never unlinked */
 #define MAX_MORE_CHUNKS 256  /* bound, but not by the image */
 
-#define PM_PRESENT (1ull << 63)
+/* Documentation/admin-guide/mm/pagemap.rst. Mapped once: not the page of zeroes. */
 #define PM_SWAPPED (1ull << 62)
 #define PM_FILE	   (1ull << 61)
+#define PM_ONCE	   (1ull << 56)
 
 static bool same_vma(const struct tk_cow *cow, const struct tk_vma *a, const struct tk_image_vma *b)
 {
@@ -364,7 +365,7 @@ static u64 private_in(const struct tk_mm *mm, u32 chunk)
 		  (off_t)((u64)hva >> TK_PAGE_SHIFT) * (off_t)sizeof(*map)) != sizeof(map))
 		return 0;
 	for (unsigned int i = 0; i < TK_CHUNK_PAGES; i++)
-		n += map[i] & PM_SWAPPED || (map[i] & PM_PRESENT && !(map[i] & PM_FILE));
+		n += map[i] & PM_SWAPPED || (map[i] & PM_ONCE && !(map[i] & PM_FILE));
 	return n;
 }
 
