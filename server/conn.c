@@ -127,6 +127,7 @@ void ks_conn_refuse(struct ks_conn *conn, int status)
 	conn->http.status = status;
 	if (send(conn->source.fd, response, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		conn->sent += (uint64_t)len;
+	shutdown(conn->source.fd, SHUT_WR);
 }
 
 /* close(2) with unread input makes the kernel drop what was sent and not yet acknowledged. */

@@ -55,7 +55,7 @@ bool ks_conn_wait_for_more(struct ks_conn *conn);
 /* Undo that. */
 void ks_conn_wait_no_more(struct ks_conn *conn);
 
-/* Send an error response, as far as the socket takes it at once. */
+/* Send an error response, as far as the socket takes it at once, and nothing after it. */
 void ks_conn_refuse(struct ks_conn *conn, int status);
 
 /* Close it so that what was sent arrives, and free it. */

@@ -142,6 +142,7 @@ static int run_until(struct goal *goal, const bool *over)
 		 !(goal->warmup && ks_warmup_failed(goal->warmup)));
 	if (result.outcome == TKVM_IDLE || result.outcome == TKVM_INTERRUPTED)
 		return 0;
+	master->ended = true;
 	/* An end that is none of our business, unless it looks like success. */
 	if (result.outcome == TKVM_EXITED && !result.status)
 		ks_message("%s: ended before it was ready to serve", master->guest->name);
@@ -161,7 +162,7 @@ static int run_watched(struct goal *goal, const char *what)
 	if (watchdog_start(&dog, master->machine, ms))
 		return KS_EXIT_FAILED;
 	status = run_until(goal, &dog.bitten);
-	if (watchdog_stop(&dog) && !status && !goal->reached) {
+	if (watchdog_stop(&dog) && !status && !goal->reached && !master->ended) {
 		say_not_ready(master, what);
 		status = 1;
 	}
@@ -186,18 +187,18 @@ static int warm_up(struct ks_master *master)
 		return KS_EXIT_FAILED;
 	goal.warmup = warmup;
 	status = run_until(&goal, ks_warmup_over_flag(warmup));
-	if (!status && !ks_warmup_failed(warmup) && !goal.reached) {
+	if (!status && !master->ended && !ks_warmup_failed(warmup) && !goal.reached) {
 		goal.warmup = NULL;
 		status = run_watched(&goal, "again after the warm-up");
 	}
 	/* What is still under way ends with the machine. */
-	if (status) {
+	if (status || master->ended) {
 		ks_warmup_forget_machine(warmup);
 		ks_signals_forward(NULL);
 		tkvm_machine_destroy(master->machine);
 		master->machine = NULL;
 	}
-	if (ks_warmup_end(warmup, status ? NULL : master->guest->name) && !status)
+	if (ks_warmup_end(warmup, master->ended ? NULL : master->guest->name) && !master->ended)
 		status = 1;
 	master->warmup_ns = ks_now() - start;
 	return status;
@@ -235,11 +236,11 @@ int ks_master_boot(struct ks_master *master, const struct ks_guest *guest, bool 
 		ks_signals_forward(master->machine);
 	status = run_watched(&goal, "to serve");
 	master->boot_ns = ks_now() - start;
-	if (!status)
+	if (!status && !master->ended)
 		status = warm_up(master);
 	if (forward)
 		ks_signals_forward(NULL);
-	return status ? status : keep_listeners(master);
+	return status || master->ended ? status : keep_listeners(master);
 }
 
 int ks_master_freeze(struct ks_master *master)

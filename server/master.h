@@ -11,6 +11,7 @@ struct ks_master {
 	const struct ks_guest *guest;
 	struct tkvm_machine *machine; /* NULL once it is frozen */
 	struct tkvm_image *image;     /* NULL until then */
+	bool ended;		      /* the program did, before it could be frozen */
 	const char *call;	      /* what the program waits in */
 	uint64_t boot_ns, warmup_ns;
 	int listeners[KS_MAX_LISTENERS]; /* the host's sockets; ours */
@@ -19,8 +20,8 @@ struct ks_master {
 
 /*
  * Load the program and run it until it is ready to serve and, if asked, warmed up. 0, or an exit
- * status: after a message, or the program's own if it ended before. ks_master_destroy() in any
- * case.
+ * status: after a message, or, with @ended, the program's own, which may be 0. ks_master_destroy()
+ * in any case.
  * @forward: signals go to the program meanwhile.
  */
 int ks_master_boot(struct ks_master *master, const struct ks_guest *guest, bool forward);

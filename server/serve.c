@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "endpoint.h"
 #include "kvmserver.h"
+#include "reaper.h"
 #include "serve.h"
 #include "signals.h"
 #include "stats.h"
@@ -274,11 +275,23 @@ static int serve_frozen(struct server *server)
 	server->pool.lobby = ks_lobby_new(server->master.listeners,
 					  config->ephemeral ? server->master.n_listeners : 0,
 					  config->server_first);
-	status = server->pool.lobby ? serve_with_workers(server) : KS_EXIT_FAILED;
+	if (server->pool.lobby)
+		server->pool.reaper = ks_reaper_start(server->pool.lobby);
+	status = server->pool.reaper ? serve_with_workers(server) : KS_EXIT_FAILED;
+	ks_reaper_stop(server->pool.reaper);
 	if (server->pool.lobby)
 		ks_lobby_free(server->pool.lobby);
 	pthread_mutex_destroy(&server->pool.lock);
 	return status;
+}
+
+static int serve(struct server *server)
+{
+	const struct ks_config *config = server->guest->config;
+
+	if (!config->ephemeral && wanted_workers(config) == 1)
+		return serve_alone(&server->master);
+	return serve_frozen(server);
 }
 
 static int check(const struct ks_config *config)
@@ -299,10 +312,8 @@ int ks_serve(const struct ks_guest *guest)
 	if (status)
 		return status;
 	status = ks_master_boot(&server.master, guest, true);
-	if (!status && !config->ephemeral && wanted_workers(config) == 1)
-		status = serve_alone(&server.master);
-	else if (!status)
-		status = serve_frozen(&server);
+	if (!status && !server.master.ended)
+		status = serve(&server);
 	if (server.signals >= 0)
 		close(server.signals);
 	ks_master_destroy(&server.master);

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "exchange.h"
 #include "kvmserver.h"
+#include "reaper.h"
 #include "worker.h"
 
 #define MIB	 (1ull << 20)
@@ -32,8 +33,9 @@ struct ks_worker {
 	unsigned int index, generation;
 	pthread_t thread;
 	atomic_int state;
-	struct tkvm_machine *fork; /* changes under the lock */
-	struct ks_exchange exchange;
+	struct tkvm_machine *fork;	/* changes under the lock */
+	struct ks_exchange *exchange;	/* changes under the lock */
+	struct tkvm_machine *condemned; /* to be destroyed after this request; NULL: none */
 	pthread_mutex_t lock;
 	struct ks_conn *conn; /* whose request is being served; under the lock */
 	uint64_t begun;	      /* when; under the lock */
@@ -108,10 +110,12 @@ static int make_fork(struct ks_worker *worker)
 	return 0;
 }
 
-/* The host may be out of something for a while. */
+/* Another fork in place of this one, which is to be destroyed when the request is dealt with. */
 static void renew_fork(struct ks_worker *worker)
 {
-	drop_fork(worker);
+	worker->condemned = worker->fork;
+	set_fork(worker, NULL);
+	/* The host may be out of something for a while. */
 	while (make_fork(worker) && !atomic_load(&worker->pool->stopping))
 		usleep(RETRY_US);
 }
@@ -155,7 +159,7 @@ static int is_over(void *ctx)
 {
 	struct ks_worker *worker = ctx;
 
-	return ks_exchange_is_over(&worker->exchange);
+	return ks_exchange_is_over(worker->exchange);
 }
 
 /* Run the fork until the request is over, or something ends it. */
@@ -210,7 +214,7 @@ static int error_status(struct ks_worker *worker, const struct tkvm_result *resu
 		ks_count(&c->gone, atomic_load(&worker->stop) == STOP_GONE);
 		return 503;
 	}
-	if (result->outcome == TKVM_EXITED && ks_exchange_is_over(&worker->exchange))
+	if (result->outcome == TKVM_EXITED && ks_exchange_is_over(worker->exchange))
 		return 0;
 	ks_count(&c->crashed, 1);
 	return 502;
@@ -240,14 +244,16 @@ static void try_reset(struct ks_worker *worker)
 		count_reset(worker);
 		return;
 	}
+	/* The connection may stay: it is needed back at once. */
 	ks_count(&worker->counters.stale, 1);
+	drop_fork(worker);
 	renew_fork(worker);
 }
 
 /* Offer, run, reset or renew. The connection is ours again afterwards. */
 static void serve(struct ks_worker *worker, struct ks_conn *conn)
 {
-	struct ks_exchange *exchange = &worker->exchange;
+	struct ks_exchange *exchange = worker->exchange;
 	struct ks_counters *c = &worker->counters;
 	struct tkvm_result result = {0};
 	struct tkvm_error err = {0};
@@ -285,7 +291,7 @@ static void serve(struct ks_worker *worker, struct ks_conn *conn)
 
 static void count_request(struct ks_worker *worker)
 {
-	const struct ks_exchange *exchange = &worker->exchange;
+	const struct ks_exchange *exchange = worker->exchange;
 	struct ks_counters *c = &worker->counters;
 	int status = exchange->conn->http.status;
 
@@ -295,14 +301,47 @@ static void count_request(struct ks_worker *worker)
 	ks_count(&c->status[status > 0 && status < 600 ? status : 0], 1);
 }
 
+/* The fork that served still has the connection: both go, in the background if possible. */
+static void give_up(struct ks_worker *worker)
+{
+	struct ks_exchange *old = worker->exchange, *exchange = calloc(1, sizeof(*exchange));
+	struct tkvm_machine *fork = worker->condemned;
+
+	worker->condemned = NULL;
+	if (exchange && ks_reaper_take(worker->pool->reaper, fork, old)) {
+		pthread_mutex_lock(&worker->lock);
+		worker->exchange = exchange;
+		pthread_mutex_unlock(&worker->lock);
+		return;
+	}
+	free(exchange);
+	tkvm_machine_destroy(fork);
+	ks_lobby_drop(worker->pool->lobby, old->conn);
+}
+
+/* A fork that has no connection. */
+static void bury(struct ks_worker *worker)
+{
+	struct tkvm_machine *fork = worker->condemned;
+
+	worker->condemned = NULL;
+	if (fork && !ks_reaper_take(worker->pool->reaper, fork, NULL))
+		tkvm_machine_destroy(fork);
+}
+
 static void handle(struct ks_worker *worker, struct ks_conn *conn)
 {
 	serve(worker, conn);
 	conn->requests++;
 	count_request(worker);
 	if (worker->pool->guest->config->verbose)
-		ks_exchange_log(&worker->exchange, worker->index);
-	if (ks_exchange_may_keep(&worker->exchange) && !atomic_load(&worker->pool->stopping)) {
+		ks_exchange_log(worker->exchange, worker->index);
+	if (worker->condemned && !worker->exchange->closed) {
+		give_up(worker);
+		return;
+	}
+	bury(worker);
+	if (ks_exchange_may_keep(worker->exchange) && !atomic_load(&worker->pool->stopping)) {
 		ks_count(&worker->counters.kept, 1);
 		ks_lobby_keep(worker->pool->lobby, conn);
 	} else {
@@ -322,8 +361,10 @@ static void serve_clients(struct ks_worker *worker)
 						     worker->buf, sizeof(worker->buf), &nothing);
 
 		nothings = stopping && nothing ? nothings + 1 : 0;
-		if (worker->generation != atomic_load(&pool->generation))
+		if (worker->generation != atomic_load(&pool->generation)) {
 			renew_fork(worker);
+			bury(worker);
+		}
 		if (conn && worker->fork)
 			handle(worker, conn);
 		else if (conn)
@@ -348,8 +389,10 @@ static void serve_itself(struct ks_worker *worker)
 		} else if (worker->generation == atomic_load(&pool->generation)) {
 			continue;
 		}
-		if (!atomic_load(&pool->stopping))
+		if (!atomic_load(&pool->stopping)) {
 			renew_fork(worker);
+			bury(worker);
+		}
 	}
 }
 
@@ -376,7 +419,9 @@ struct ks_worker *ks_worker_start(struct ks_pool *pool, unsigned int index)
 	struct ks_worker *worker = calloc(1, sizeof(*worker));
 	int rc = ENOMEM;
 
-	if (worker) {
+	if (worker)
+		worker->exchange = calloc(1, sizeof(*worker->exchange));
+	if (worker && worker->exchange) {
 		worker->pool = pool;
 		worker->index = index;
 		pthread_mutex_init(&worker->lock, NULL);
@@ -385,8 +430,10 @@ struct ks_worker *ks_worker_start(struct ks_pool *pool, unsigned int index)
 	}
 	if (!rc)
 		return worker;
-	if (worker)
+	if (worker && worker->exchange)
 		atomic_fetch_sub(&pool->alive, 1);
+	if (worker)
+		free(worker->exchange);
 	free(worker);
 	ks_message("cannot start a worker: %s", strerror(rc));
 	return NULL;
@@ -396,6 +443,7 @@ void ks_worker_end(struct ks_worker *worker)
 {
 	pthread_join(worker->thread, NULL);
 	pthread_mutex_destroy(&worker->lock);
+	free(worker->exchange);
 	free(worker);
 }
 
@@ -414,8 +462,8 @@ static enum stop reason_to_stop(struct ks_worker *worker, uint64_t now)
 		return STOP_NOT;
 	if (has_left(worker->conn->source.fd))
 		return STOP_GONE;
-	if (ks_exchange_answered_at(&worker->exchange) &&
-	    now - ks_exchange_answered_at(&worker->exchange) > PATIENCE)
+	if (ks_exchange_answered_at(worker->exchange) &&
+	    now - ks_exchange_answered_at(worker->exchange) > PATIENCE)
 		return STOP_WORKS_ON;
 	return STOP_NOT;
 }

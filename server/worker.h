@@ -12,6 +12,7 @@
 struct ks_pool {
 	const struct ks_guest *guest;
 	struct ks_lobby *lobby;
+	struct ks_reaper *reaper;
 	atomic_bool stopping; /* no more requests than have come */
 	atomic_bool hurry;    /* not even those */
 	atomic_int alive;
