@@ -35,7 +35,7 @@ static ssize_t fill(struct tk_mm *mm, gva_t addr, u64 len, unsigned int flags)
 		if ((size_t)got < iov[i].iov_len)
 			break;
 	}
-	tk_mm_wrote(mm, addr, done);
+	tk_mm_wrote(mm, addr, got < 0 ? mapped : done);
 	return done || got >= 0 ? (ssize_t)done : -errno;
 }
 

@@ -86,6 +86,8 @@ static long recv_rest(struct tk_task *task, struct tk_sock *sock, const struct t
 		tk_pieces_wrote(task, msg, pieces, TK_MIN(done + (u64)rc, (u64)pieces->total));
 		if (deliver_control(task, sock, msg, &in, flags, out))
 			rc = -EFAULT;
+	} else if (rc != -EAGAIN) { /* EFAULT may come behind bytes that were copied */
+		tk_pieces_wrote(task, msg, pieces, pieces->total);
 	}
 	free(in.control);
 	return rc;

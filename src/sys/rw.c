@@ -41,6 +41,19 @@ static int check_file(struct tk_task *task, u64 fd, bool write, struct tk_file *
 	return 0;
 }
 
+/*
+ * How many bytes of guest memory a read may have changed: also one that waits for more, or that
+ * failed, since a host call may fail with EFAULT behind bytes that it did copy.
+ */
+static u64 bytes_read(const struct tk_task *task, const struct tk_transfer *t, long result)
+{
+	if (t->write || result == -EAGAIN)
+		return 0;
+	if (result == TK_BLOCKED)
+		return task->wait.progress;
+	return result >= 0 ? (u64)result : t->total;
+}
+
 /* One buffer of guest memory. */
 static long transfer_buffer(struct tk_task *task, struct tk_transfer *t, gva_t addr, u64 len)
 {
@@ -58,8 +71,7 @@ static long transfer_buffer(struct tk_task *task, struct tk_transfer *t, gva_t a
 		return -EFAULT;
 	t->n = TK_MAX(t->n, 1);
 	result = tk_transfer(task, t);
-	if (result > 0 && !t->write)
-		tk_mm_wrote(task->proc->mm, addr, (u64)result);
+	tk_mm_wrote(task->proc->mm, addr, bytes_read(task, t, result));
 	return result;
 }
 
@@ -72,8 +84,7 @@ static long transfer_vector(struct tk_task *task, struct tk_transfer *t, gva_t i
 	if (t->n < 0)
 		return t->n;
 	result = tk_transfer(task, t);
-	if (result > 0 && !t->write)
-		tk_iov_wrote(task->proc->mm, t->iov, t->n, (size_t)result);
+	tk_iov_wrote(task->proc->mm, t->iov, t->n, bytes_read(task, t, result));
 	free(t->iov);
 	return result;
 }
