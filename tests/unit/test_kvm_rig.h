@@ -114,20 +114,28 @@ static inline void rig_new_vcpu(struct rig *rig)
 	rig->r = tk_vcpu_regs(rig->vcpu);
 }
 
-static inline void rig_open(struct rig *rig, const struct tk_kvm *kvm)
+/* @ring_bytes: of the dirty rings, and memory is logged; 0: neither. */
+static inline void rig_open_with(struct rig *rig, const struct tk_kvm *kvm, unsigned int ring_bytes)
 {
 	struct tkvm_error err = {0};
 
 	memset(rig, 0, sizeof(*rig));
 	rig->tables = rig_alloc(7);
 	rig->mem = rig_alloc(RIG_PAGES);
-	if (tk_vm_create(&rig->vm, kvm, 0, &err))
+	if (tk_vm_create(&rig->vm, kvm, ring_bytes, &err))
 		fail_msg("%s", err.message);
 	rig_fill_tables(rig);
 	assert_int_equal(tk_vm_for_each_kernel_range(rig->vm, rig_map_kernel, rig), 0);
 	assert_int_equal(tk_vm_slot_add(rig->vm, TK_GPA_PT, 7 * 4096, rig->tables, 0), 0);
-	assert_int_equal(tk_vm_slot_add(rig->vm, TK_GPA_MEMORY, RIG_PAGES * 4096, rig->mem, 0), 0);
+	assert_int_equal(tk_vm_slot_add(rig->vm, TK_GPA_MEMORY, RIG_PAGES * 4096, rig->mem,
+					ring_bytes ? TK_SLOT_LOG : 0),
+			 0);
 	rig_new_vcpu(rig);
+}
+
+static inline void rig_open(struct rig *rig, const struct tk_kvm *kvm)
+{
+	rig_open_with(rig, kvm, 0);
 }
 
 static inline void rig_close(struct rig *rig)
