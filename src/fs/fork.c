@@ -401,13 +401,18 @@ static void put_all_right(struct tk_forked_files *forked)
 			forked->now[i]->used = false;
 }
 
-/* What the program wrote into a memfd of the image is not undone. */
-static bool memfds_written(const struct tk_forked_files *forked)
+/* What the program may have written into memfds of the image. */
+static int restore_memfd_contents(const struct tk_forked_files *forked)
 {
-	for (unsigned int i = 0; i < forked->frozen->n; i++)
-		if (forked->frozen->tmpl[i]->memfd && (!forked->now[i] || forked->now[i]->used))
-			return true;
-	return false;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < forked->frozen->n && !rc; i++) {
+		const struct tk_file *tmpl = forked->frozen->tmpl[i];
+
+		if (tmpl->memfd && (!forked->now[i] || forked->now[i]->used))
+			rc = tk_memfd_restore(memfd_copy(tmpl, &forked->ctx), tmpl->hostfd);
+	}
+	return rc;
 }
 
 int tk_files_reset(struct tk_forked_files *forked)
@@ -415,7 +420,7 @@ int tk_files_reset(struct tk_forked_files *forked)
 	struct tk_fdtable *table = forked->table;
 	int rc;
 
-	if (memfds_written(forked))
+	if (restore_memfd_contents(forked))
 		return -ESTALE;
 	tk_locks_destroy(table);
 	close_misplaced(forked);

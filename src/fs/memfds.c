@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "fs/memfds.h"
 #include "mm/mm.h"
@@ -166,6 +168,36 @@ int tk_memfds_each(const struct tk_fdtable *table, int (*fn)(void *ctx, const st
 	for (unsigned int fd = 0; fd < table->size && !rc; fd++)
 		if (table->fds[fd].file && table->fds[fd].file->memfd)
 			rc = fn(ctx, table->fds[fd].file);
+	return rc;
+}
+
+#define RESTORE_MAX TK_MIB(4)
+#define PIECE	    16384
+
+static int restore_piece(int fd, int tmpl, off_t at)
+{
+	char want[PIECE], have[PIECE];
+	ssize_t n = pread(tmpl, want, PIECE, at), m = pread(fd, have, PIECE, at);
+
+	if (n <= 0)
+		return -ESTALE;
+	if (m == n && !memcmp(want, have, (size_t)n))
+		return 0;
+	return pwrite(fd, want, (size_t)n, at) == n ? 0 : -ESTALE;
+}
+
+int tk_memfd_restore(int fd, int tmpl)
+{
+	struct stat have, want;
+	int rc = 0;
+
+	if (fstat(fd, &have) || fstat(tmpl, &want) || want.st_size > (off_t)RESTORE_MAX ||
+	    fcntl(fd, F_GET_SEALS) != fcntl(tmpl, F_GET_SEALS))
+		return -ESTALE;
+	if (have.st_size != want.st_size && ftruncate(fd, want.st_size))
+		return -ESTALE;
+	for (off_t at = 0; at < want.st_size && !rc; at += PIECE)
+		rc = restore_piece(fd, tmpl, at);
 	return rc;
 }
 

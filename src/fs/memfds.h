@@ -39,6 +39,12 @@ void tk_memfds_mark(struct tk_fdtable *table);
 int tk_memfds_each(const struct tk_fdtable *table, int (*fn)(void *ctx, const struct tk_file *file),
 		   void *ctx) TK_MUST_CHECK;
 
+/*
+ * Give memfd @fd, a copy of @tmpl, its content again. 0, or -ESTALE if that is too much, or its
+ * seals have changed.
+ */
+int tk_memfd_restore(int fd, int tmpl) TK_MUST_CHECK;
+
 void tk_memfds_destroy(struct tk_fdtable *table);
 
 #endif

@@ -84,7 +84,8 @@ static long regular_ioctl(struct tk_file *file, struct tk_mm *mm, unsigned int c
 
 static int regular_set_flags(struct tk_file *file, int flags)
 {
-	return fcntl(file->hostfd, F_SETFL, flags & (O_APPEND | O_DIRECT | O_NOATIME)) ? -errno : 0;
+	flags &= O_APPEND | O_DIRECT | O_NOATIME;
+	return fcntl(file->hostfd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
 }
 
 static struct tk_backing *host_backing(struct tk_file *file)

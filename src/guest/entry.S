@@ -17,6 +17,25 @@
 	.hidden tk_entry_page, tk_entry_page_end
 tk_entry_page:
 	outb	%al, $TK_PORT_SYSCALL
+
+/*
+ * Where a vCPU that is used again starts on PVM: KVM_SET_SREGS leaves data selectors alone there.
+ * RCX is the program's RIP, R11 is zero; the rest is its own, and what a null selector does to
+ * the bases is undone. Behind it is what SYSCALL leaves: R11 = RFLAGS. Programs may come here, too:
+ * it does nothing that they cannot do.
+ */
+	.org	tk_entry_page + TK_ENTRY_RELOAD, 0xcc
+	.set	reload, tk_entry_page + TK_RELOAD_VA - (TK_KERNEL_VA + TK_AREA_ENTRY)
+	movl	%r11d, %ds
+	movl	%r11d, %es
+	movl	%r11d, %fs
+	movl	%r11d, %gs
+	movq	reload(%rip), %r11
+	wrfsbase %r11
+	movq	reload + 8(%rip), %r11
+	wrgsbase %r11
+	movq	reload + 16(%rip), %r11
+	jmp	*%rcx
 tk_entry_page_end:
 
 	.balign 16

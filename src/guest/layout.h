@@ -51,6 +51,10 @@
 #define TK_STACKS_VA   (TK_KERNEL_VA + 0x100000)
 #define TK_STACKS_SIZE (TK_MAX_VCPUS * TK_STACK_SIZE)
 
+/* PVM: offset in the page at TK_AREA_ENTRY, and its operands: FS base, GS base, RFLAGS (vvar page). */
+#define TK_ENTRY_RELOAD 0x10
+#define TK_RELOAD_VA	(TK_VDSO_VA - 32)
+
 /* Offsets in the page at TK_AREA_STUBS. Vector v's stub is at v * TK_STUB_STRIDE. */
 #define TK_STUB_STRIDE	16
 #define TK_STUB_IRETQ	0x200

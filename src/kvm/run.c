@@ -83,6 +83,23 @@ static void pop_frame(const struct tk_vcpu *vcpu, struct kvm_regs *regs,
 	regs->rsp = frame->rsp;
 }
 
+/* The vCPU was put back: it starts at CPL 3 with the segments of its new life. */
+static void reload_segments(struct tk_vcpu *vcpu, struct kvm_regs *regs)
+{
+	const u64 operands[3] = {vcpu->sregs.fs.base, vcpu->sregs.gs.base, regs->rflags};
+
+	vcpu->reload = false;
+	vcpu->run->s.regs.sregs = vcpu->sregs;
+	vcpu->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+	if (!is_pvm(vcpu))
+		return;
+	memcpy(vcpu->vm->vvar + TK_VVAR_SIZE - (TK_VDSO_VA - TK_RELOAD_VA), operands,
+	       sizeof(operands));
+	regs->rcx = regs->rip;
+	regs->r11 = 0;
+	regs->rip = ENTRY_VA + TK_ENTRY_RELOAD;
+}
+
 /*
  * Make the next KVM_RUN continue the program with its registers. False: RIP is not canonical,
  * which neither SYSRETQ (CVE-2012-0217) nor VM entry may see.
@@ -96,9 +113,8 @@ static bool load_program(struct tk_vcpu *vcpu)
 	regs->rflags = (regs->rflags & RFLAGS_USER) | RFLAGS_FIXED | RFLAGS_IF;
 	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 	if (vcpu->reload) {
-		vcpu->run->s.regs.sregs = vcpu->sregs;
-		vcpu->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
-		vcpu->reload = false;
+		reload_segments(vcpu, regs);
+		return true;
 	}
 	if (vcpu->after_syscall) {
 		regs->rcx = regs->rip;

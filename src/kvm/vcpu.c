@@ -287,10 +287,11 @@ static int set_up(struct tk_vcpu *vcpu, gpa_t cr3, u64 fs_base, struct tkvm_erro
 int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const struct tk_uregs *regs,
 		   u64 fs_base, struct tkvm_error *err)
 {
+	bool used = !tk_list_empty(&vm->idle);
 	struct tk_vcpu *vcpu;
 	int rc = 0;
 
-	vcpu = tk_list_empty(&vm->idle) ? new_vcpu(vm, &rc, err) : take_idle(vm, &rc, err);
+	vcpu = used ? take_idle(vm, &rc, err) : new_vcpu(vm, &rc, err);
 	if (!vcpu)
 		return rc;
 	rc = set_up(vcpu, cr3, fs_base, err);
@@ -300,7 +301,8 @@ int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const stru
 	}
 	memcpy(tk_vcpu_kregs(vcpu), regs, sizeof(*regs));
 	vcpu->stop = TK_STOP_USER;
-	vcpu->after_syscall = vcpu->in_entry = vcpu->broken = vcpu->reload = false;
+	vcpu->after_syscall = vcpu->in_entry = vcpu->broken = false;
+	vcpu->reload = used && vm->kvm->sync_sregs && vm->kvm->cr4 & CR4_FSGSBASE;
 	*ret = vcpu;
 	return 0;
 }
@@ -308,7 +310,9 @@ int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const stru
 int tk_vcpu_restore(struct tk_vcpu *vcpu, const struct tk_uregs *regs, u64 fs_base, u64 gs_base,
 		    const void *xsave)
 {
-	if (vcpu->broken || vcpu->in_entry || !vcpu->vm->kvm->sync_sregs)
+	const struct tk_kvm *kvm = vcpu->vm->kvm;
+
+	if (vcpu->broken || vcpu->in_entry || !kvm->sync_sregs || !(kvm->cr4 & CR4_FSGSBASE))
 		return -ESTALE;
 	if (ioctl(vcpu->fd, KVM_SET_XSAVE, xsave))
 		return -ESTALE;
@@ -337,10 +341,22 @@ static u32 segbase_msr(enum tk_segbase which)
 	return which == TK_FS_BASE ? MSR_FS_BASE : MSR_GS_BASE;
 }
 
+/* Of a vCPU that was put back and has not run since. */
+static u64 *next_base(struct tk_vcpu *vcpu, enum tk_segbase which)
+{
+	struct kvm_segment *segment = which == TK_FS_BASE ? &vcpu->sregs.fs : &vcpu->sregs.gs;
+
+	return (u64 *)(void *)&segment->base;
+}
+
 int tk_vcpu_get_segbase(struct tk_vcpu *vcpu, enum tk_segbase which, u64 *base)
 {
 	struct msr_list list = {.head.nmsrs = 1, .entries[0].index = segbase_msr(which)};
 
+	if (vcpu->reload) {
+		*base = *next_base(vcpu, which);
+		return 0;
+	}
 	if (ioctl(vcpu->fd, KVM_GET_MSRS, &list.head) != 1)
 		return -EIO;
 	*base = list.entries[0].data;
@@ -354,6 +370,10 @@ int tk_vcpu_set_segbase(struct tk_vcpu *vcpu, enum tk_segbase which, u64 base)
 		.entries[0] = {.index = segbase_msr(which), .data = base},
 	};
 
+	if (vcpu->reload) {
+		*next_base(vcpu, which) = base;
+		return 0;
+	}
 	return set_msrs(vcpu, &list);
 }
 

@@ -70,6 +70,7 @@ static int try_lock(struct tk_fdtable *files, struct tk_file *file, int cmd, str
 		cmd = F_OFD_SETLK;
 		/* fall through */
 	default:
+		file->altered = true; /* the lock is its description's */
 		return fcntl(file->hostfd, cmd, lock) ? -errno : 0;
 	}
 }
@@ -115,7 +116,7 @@ static bool pipes_fit(struct tk_proc *proc, u64 more)
 	return sum <= PIPES_MAX;
 }
 
-static long pipe_size(struct tk_task *task, const struct tk_file *file, int cmd, u64 arg)
+static long pipe_size(struct tk_task *task, struct tk_file *file, int cmd, u64 arg)
 {
 	int size;
 
@@ -127,6 +128,7 @@ static long pipe_size(struct tk_task *task, const struct tk_file *file, int cmd,
 	if ((u32)arg > PIPE_SIZE_MAX ||
 	    ((u32)arg > (u32)size && !pipes_fit(task->proc, (u32)arg - (u32)size)))
 		return -EPERM;
+	file->altered = true;
 	return tk_host_result(fcntl(file->hostfd, cmd, (int)arg));
 }
 
@@ -226,6 +228,7 @@ long tk_sys_flock(struct tk_task *task, const u64 a[6])
 		return rc;
 	if (file->flags & O_PATH)
 		return -EBADF;
+	file->altered = true;
 	if (file->hostfd < 0 || !flock(file->hostfd, op | LOCK_NB))
 		return 0;
 	if (errno != EWOULDBLOCK || op & LOCK_NB)
