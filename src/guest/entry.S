@@ -36,6 +36,7 @@ tk_entry_page:
 	wrgsbase %r11
 	movq	reload + 16(%rip), %r11
 	jmp	*%rcx
+	.org	tk_entry_page + TK_ENTRY_END, 0xcc
 tk_entry_page_end:
 
 	.balign 16

@@ -53,6 +53,7 @@
 
 /* PVM: offset in the page at TK_AREA_ENTRY, and its operands: FS base, GS base, RFLAGS (vvar page). */
 #define TK_ENTRY_RELOAD 0x10
+#define TK_ENTRY_END	0x50
 #define TK_RELOAD_VA	(TK_VDSO_VA - 32)
 
 /* Offsets in the page at TK_AREA_STUBS. Vector v's stub is at v * TK_STUB_STRIDE. */

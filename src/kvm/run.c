@@ -181,6 +181,11 @@ static void from_syscall(struct tk_vcpu *vcpu, enum tk_stop stop, struct tk_exit
 	vcpu->after_syscall = true;
 }
 
+static bool in_reload(u64 rip)
+{
+	return rip >= ENTRY_VA + TK_ENTRY_RELOAD && rip < ENTRY_VA + TK_ENTRY_END;
+}
+
 /* Stopped in the middle, by a signal or a full ring: present the program's registers if we can. */
 static void from_between(struct tk_vcpu *vcpu)
 {
@@ -191,6 +196,13 @@ static void from_between(struct tk_vcpu *vcpu)
 	vcpu->stop = TK_STOP_USER;
 	if (event_pending(vcpu) || regs->rip == ENTRY_VA) {
 		vcpu->in_entry = true;
+		return;
+	}
+	if (is_pvm(vcpu) && in_reload(regs->rip)) {
+		/* Its operands are every vCPU's: it begins anew. */
+		regs->rip = regs->rcx;
+		regs->r11 = regs->rflags;
+		vcpu->reload = true;
 		return;
 	}
 	if ((regs->rip & TK_PAGE_MASK) != STUBS_VA || privilege(vcpu) == 3)

@@ -200,8 +200,8 @@ static void timers(int conn)
 	timer_delete(have.posix_timer);
 	signal(SIGALRM, other_handler);
 	setitimer(ITIMER_REAL, &itv, NULL);
-	setitimer(ITIMER_PROF, &itv, NULL);
 	signal(SIGPROF, SIG_IGN);
+	setitimer(ITIMER_PROF, &itv, NULL);
 	usleep(3000);
 }
 

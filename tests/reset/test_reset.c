@@ -105,6 +105,11 @@ static void *interrupt_soon(void *machine)
 	return NULL;
 }
 
+static void show_thread(void *ctx, int tid, const char *name, const char *doing)
+{
+	fprintf(stderr, "thread %d (%s) %s\n", tid, name, doing);
+}
+
 static enum tkvm_outcome run(struct tkvm_machine *machine, int may)
 {
 	struct tkvm_run_limits limits = {
@@ -123,8 +128,10 @@ static enum tkvm_outcome run(struct tkvm_machine *machine, int may)
 		die("run", err.message);
 	if (result.outcome == TKVM_FAILED)
 		die(result.message, tkvm_machine_report(machine));
-	if (result.outcome == TKVM_LIMIT)
+	if (result.outcome == TKVM_LIMIT) {
+		tkvm_machine_threads(machine, show_thread, NULL);
 		die("run", result.message);
+	}
 	return result.outcome;
 }
 
@@ -263,7 +270,7 @@ static struct tkvm_machine *random_sequence(struct tkvm_machine *fork, unsigned 
 static struct tkvm_machine *boot(const char *dir)
 {
 	struct tkvm_policy *policy = tkvm_policy_new();
-	const int null = open("/dev/null", O_RDWR), stdio[3] = {null, null, STDERR_FILENO};
+	const int null = open("/dev/null", O_RDWR), stdio[3] = {null, null, null};
 	struct tkvm_machine_options options = {
 		.size = sizeof(options), .policy = policy, .stdio = stdio};
 	const char *argv[] = {GUEST, dir, NULL};
