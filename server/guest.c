@@ -86,7 +86,8 @@ void ks_guest_destroy(struct ks_guest *guest)
 	free(guest->path);
 }
 
-static int create(const struct ks_guest *guest, struct tkvm_machine **ret)
+static int create(const struct ks_guest *guest, bool gated, const int *listeners, unsigned int n,
+		  struct tkvm_machine **ret)
 {
 	struct tkvm_machine_options options = {
 		.size = sizeof(options),
@@ -96,6 +97,9 @@ static int create(const struct ks_guest *guest, struct tkvm_machine **ret)
 		.cwd = guest->config->cwd,
 		.trace_fd = guest->trace_fd,
 		.randomize = 1,
+		.gate_listeners = gated,
+		.listeners = listeners,
+		.n_listeners = n,
 	};
 	struct tkvm_error err = {0};
 	char hostname[65] = "";
@@ -142,11 +146,12 @@ static int load_status(int code)
 	}
 }
 
-int ks_guest_load(const struct ks_guest *guest, struct tkvm_machine **ret)
+int ks_guest_load(const struct ks_guest *guest, bool gated, const int *listeners, unsigned int n,
+		  struct tkvm_machine **ret)
 {
 	struct tkvm_machine *machine;
 	struct tkvm_error err = {0};
-	int status = create(guest, &machine);
+	int status = create(guest, gated, listeners, n, &machine);
 
 	if (status)
 		return status;

@@ -17,50 +17,63 @@
 #include "signals.h"
 #include "warmup.h"
 
-/* Interrupts the machine once the time is over, again and again, in case it is run on. */
+#define LOOK_NS (100 * KS_MS) /* how soon a cancellation is noticed */
+
+/* Interrupts the machine once the time is over, or it is cancelled. */
 struct watchdog {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	struct tkvm_machine *machine;
-	struct timespec end;
-	bool stop, bitten;
+	const atomic_bool *cancel;
+	uint64_t end;
+	bool stop;
+	atomic_bool bitten;
 };
+
+static bool is_cancelled(const struct watchdog *dog)
+{
+	return dog->cancel && atomic_load(dog->cancel);
+}
+
+static void wait_a_little(struct watchdog *dog)
+{
+	uint64_t when = ks_now() + LOOK_NS;
+	struct timespec ts;
+
+	when = when < dog->end ? when : dog->end;
+	ts = (struct timespec){(time_t)(when / KS_S), (long)(when % KS_S)};
+	pthread_cond_timedwait(&dog->cond, &dog->lock, &ts);
+}
 
 static void *watch(void *arg)
 {
 	struct watchdog *dog = arg;
 
 	pthread_mutex_lock(&dog->lock);
-	while (!dog->stop) {
-		if (pthread_cond_timedwait(&dog->cond, &dog->lock, &dog->end) != ETIMEDOUT)
-			continue;
-		__atomic_store_n(&dog->bitten, true, __ATOMIC_RELEASE);
+	while (!dog->stop && !is_cancelled(dog) && ks_now() < dog->end)
+		wait_a_little(dog);
+	if (!dog->stop) {
+		atomic_store(&dog->bitten, true);
 		tkvm_machine_interrupt(dog->machine);
-		break;
 	}
 	pthread_mutex_unlock(&dog->lock);
 	return NULL;
 }
 
-static int watchdog_start(struct watchdog *dog, struct tkvm_machine *machine, uint64_t ms)
+/* @ms: 0: no limit. */
+static int watchdog_start(struct watchdog *dog, const struct ks_master *master, uint64_t ms)
 {
 	pthread_condattr_t attr;
 	int rc;
 
-	*dog = (struct watchdog){.machine = machine};
+	*dog = (struct watchdog){.machine = master->machine, .cancel = master->cancel};
+	dog->end = ms ? ks_now() + ms * KS_MS : UINT64_MAX;
 	pthread_mutex_init(&dog->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&dog->cond, &attr);
 	pthread_condattr_destroy(&attr);
-	clock_gettime(CLOCK_MONOTONIC, &dog->end);
-	dog->end.tv_sec += (time_t)(ms / 1000);
-	dog->end.tv_nsec += (long)(ms % 1000 * KS_MS);
-	if (dog->end.tv_nsec >= (long)KS_S) {
-		dog->end.tv_sec++;
-		dog->end.tv_nsec -= (long)KS_S;
-	}
 	rc = pthread_create(&dog->thread, NULL, watch, dog);
 	if (rc)
 		ks_message("cannot start a thread: %s", strerror(rc));
@@ -108,7 +121,7 @@ static void say_not_ready(const struct ks_master *master, const char *what)
 /* What has to be so for a run to end well. */
 struct goal {
 	struct ks_master *master;
-	const struct ks_warmup *warmup; /* NULL: there is none */
+	struct ks_warmup *warmup; /* NULL: there is none */
 	bool reached;
 };
 
@@ -124,8 +137,16 @@ static int goal_reached(void *ctx)
 	return goal->reached;
 }
 
-/* Run until the goal, the watchdog's bite (*@over) or the program's end. */
-static int run_until(struct goal *goal, const bool *over)
+/* More to do before the goal: run on. */
+static bool is_on_the_way(const struct goal *goal, const struct watchdog *dog)
+{
+	if (atomic_load(&dog->bitten))
+		return false;
+	return !goal->warmup || !ks_warmup_failed(goal->warmup);
+}
+
+/* Run until the goal, the watchdog's bite, a failure of the warm-up, or the program's end. */
+static int run_until(struct goal *goal, const struct watchdog *dog)
 {
 	struct ks_master *master = goal->master;
 	struct tkvm_run_limits limits = {
@@ -134,12 +155,13 @@ static int run_until(struct goal *goal, const bool *over)
 	struct tkvm_error err = {0};
 
 	do {
+		if (goal->warmup)
+			ks_warmup_offer(goal->warmup);
 		if (tkvm_machine_run(master->machine, &limits, &result, &err)) {
 			ks_message("%s: %s", master->guest->name, err.message);
 			return KS_EXIT_FAILED;
 		}
-	} while (result.outcome == TKVM_INTERRUPTED && !__atomic_load_n(over, __ATOMIC_ACQUIRE) &&
-		 !(goal->warmup && ks_warmup_failed(goal->warmup)));
+	} while (result.outcome == TKVM_INTERRUPTED && is_on_the_way(goal, dog));
 	if (result.outcome == TKVM_IDLE || result.outcome == TKVM_INTERRUPTED)
 		return 0;
 	master->ended = true;
@@ -149,22 +171,43 @@ static int run_until(struct goal *goal, const bool *over)
 	return ks_guest_end_status(master->guest, master->machine, &result);
 }
 
-static int run_watched(struct goal *goal, const char *what)
+/* @what: "to serve"; what it is not ready for after @ms. */
+static int run_watched(struct goal *goal, uint64_t ms, const char *what)
 {
 	struct ks_master *master = goal->master;
-	uint64_t ms = master->guest->config->max_boot_time_ms;
-	static const bool never;
 	struct watchdog dog;
 	int status;
 
-	if (!ms)
-		return run_until(goal, &never);
-	if (watchdog_start(&dog, master->machine, ms))
+	if (watchdog_start(&dog, master, ms))
 		return KS_EXIT_FAILED;
-	status = run_until(goal, &dog.bitten);
-	if (watchdog_stop(&dog) && !status && !goal->reached && !master->ended) {
+	status = run_until(goal, &dog);
+	if (!watchdog_stop(&dog) || status || goal->reached || master->ended)
+		return status;
+	if (!is_cancelled(&dog))
 		say_not_ready(master, what);
-		status = 1;
+	return 1;
+}
+
+/* The program has ended, or is to: requests that wait for it need not. */
+static void give_up(struct ks_master *master, struct ks_warmup *warmup)
+{
+	ks_warmup_forget_machine(warmup);
+	if (!master->replaces)
+		ks_signals_forward(NULL);
+	tkvm_machine_destroy(master->machine);
+	master->machine = NULL;
+}
+
+static int run_warmup(struct ks_master *master, struct ks_warmup *warmup)
+{
+	struct goal goal = {.master = master, .warmup = warmup};
+	int status = run_watched(&goal, 0, "");
+
+	/* Its last connection may take its time to close. */
+	if (!status && !master->ended && !ks_warmup_failed(warmup) && !goal.reached) {
+		goal.warmup = NULL;
+		status = run_watched(&goal, master->guest->config->max_boot_time_ms,
+				     "again after the warm-up");
 	}
 	return status;
 }
@@ -173,7 +216,6 @@ static int warm_up(struct ks_master *master)
 {
 	const struct ks_config *config = master->guest->config;
 	struct tkvm_listener listener = {.size = sizeof(listener)};
-	struct goal goal = {.master = master};
 	struct ks_warmup *warmup;
 	uint64_t start = ks_now();
 	int status;
@@ -182,24 +224,14 @@ static int warm_up(struct ks_master *master)
 		return 0;
 	if (tkvm_machine_listener(master->machine, 0, &listener))
 		return KS_EXIT_FAILED;
-	warmup = ks_warmup_start(config, &listener, master->machine);
+	warmup = ks_warmup_start(config, &listener, master->machine, config->ephemeral);
 	if (!warmup)
 		return KS_EXIT_FAILED;
-	goal.warmup = warmup;
-	status = run_until(&goal, ks_warmup_over_flag(warmup));
-	if (!status && !master->ended && !ks_warmup_failed(warmup) && !goal.reached) {
-		goal.warmup = NULL;
-		status = run_watched(&goal, "again after the warm-up");
-	}
-	/* What is still under way ends with the machine. */
-	if (status || master->ended) {
-		ks_warmup_forget_machine(warmup);
-		ks_signals_forward(NULL);
-		tkvm_machine_destroy(master->machine);
-		master->machine = NULL;
-	}
-	if (ks_warmup_end(warmup, master->ended ? NULL : master->guest->name) && !master->ended)
-		status = 1;
+	status = run_warmup(master, warmup);
+	if (status || master->ended)
+		give_up(master, warmup);
+	if (ks_warmup_end(warmup, status || master->ended ? NULL : master->guest->name))
+		status = status || master->ended ? status : 1;
 	master->warmup_ns = ks_now() - start;
 	return status;
 }
@@ -222,23 +254,25 @@ static int keep_listeners(struct ks_master *master)
 	return 0;
 }
 
-int ks_master_boot(struct ks_master *master, const struct ks_guest *guest, bool forward)
+int ks_master_boot(struct ks_master *master, const struct ks_guest *guest,
+		   const struct ks_master *old, const atomic_bool *cancel)
 {
 	struct goal goal = {.master = master};
 	uint64_t start = ks_now();
 	int status;
 
-	*master = (struct ks_master){.guest = guest};
-	status = ks_guest_load(guest, &master->machine);
+	*master = (struct ks_master){.guest = guest, .cancel = cancel, .replaces = old};
+	status = ks_guest_load(guest, guest->config->ephemeral, old ? old->listeners : NULL,
+			       old ? old->n_listeners : 0, &master->machine);
 	if (status)
 		return status;
-	if (forward)
+	if (!old)
 		ks_signals_forward(master->machine);
-	status = run_watched(&goal, "to serve");
+	status = run_watched(&goal, guest->config->max_boot_time_ms, "to serve");
 	master->boot_ns = ks_now() - start;
 	if (!status && !master->ended)
 		status = warm_up(master);
-	if (forward)
+	if (!old)
 		ks_signals_forward(NULL);
 	return status || master->ended ? status : keep_listeners(master);
 }

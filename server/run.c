@@ -47,7 +47,7 @@ static void say_started(const struct ks_guest *guest)
 static int run(const struct ks_guest *guest)
 {
 	struct tkvm_machine *machine;
-	int status = ks_guest_load(guest, &machine);
+	int status = ks_guest_load(guest, false, NULL, 0, &machine);
 
 	if (status)
 		return status;

@@ -311,7 +311,7 @@ int ks_serve(const struct ks_guest *guest)
 
 	if (status)
 		return status;
-	status = ks_master_boot(&server.master, guest, true);
+	status = ks_master_boot(&server.master, guest, NULL, NULL);
 	if (!status && !server.master.ended)
 		status = serve(&server);
 	if (server.signals >= 0)

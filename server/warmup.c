@@ -21,8 +21,12 @@
 
 struct ks_warmup {
 	struct tkvm_machine *machine; /* under the lock */
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr; /* where to connect to */
 	socklen_t addr_len;
+	int meeting; /* our own listening socket there; -1: the program's */
+	int *offers; /* connections for the machine; under the lock, as are: */
+	size_t n_offers;
+	bool no_more_offers;
 	char request[1024];
 	struct timeval timeout;
 	uint64_t total;
@@ -46,7 +50,50 @@ static void fail(struct ks_warmup *warmup, uint64_t n, const char *what)
 	atomic_store(&warmup->next, warmup->total);
 }
 
-static int open_connection(const struct ks_warmup *warmup)
+/* Wake the machine's thread; not if the machine is gone. */
+static void wake(struct ks_warmup *warmup)
+{
+	if (warmup->machine)
+		tkvm_machine_interrupt(warmup->machine);
+}
+
+/* The other end of a connection that was just made, or of another thread's. */
+static int meet(struct ks_warmup *warmup)
+{
+	int fd = accept4(warmup->meeting, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	pthread_mutex_lock(&warmup->lock);
+	/* There is room: each thread has one connection at a time. */
+	if (warmup->no_more_offers)
+		close(fd);
+	else
+		warmup->offers[warmup->n_offers++] = fd;
+	wake(warmup);
+	pthread_mutex_unlock(&warmup->lock);
+	return 0;
+}
+
+static void released(void *ctx, int fd, enum tkvm_release how)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void ks_warmup_offer(struct ks_warmup *warmup)
+{
+	static const struct tkvm_connection_ops ops = {.size = sizeof(ops), .released = released};
+
+	pthread_mutex_lock(&warmup->lock);
+	for (size_t i = 0; i < warmup->n_offers; i++)
+		if (tkvm_machine_offer(warmup->machine, 0, warmup->offers[i], &ops, NULL))
+			close(warmup->offers[i]);
+	warmup->n_offers = 0;
+	pthread_mutex_unlock(&warmup->lock);
+}
+
+static int open_connection(struct ks_warmup *warmup)
 {
 	int fd = socket(warmup->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -55,6 +102,7 @@ static int open_connection(const struct ks_warmup *warmup)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &warmup->timeout, sizeof(warmup->timeout));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &warmup->timeout, sizeof(warmup->timeout));
 	if (!connect(fd, (const struct sockaddr *)&warmup->addr, warmup->addr_len) &&
+	    (warmup->meeting < 0 || !meet(warmup)) &&
 	    send(fd, warmup->request, strlen(warmup->request), MSG_NOSIGNAL) > 0)
 		return fd;
 	close(fd);
@@ -115,8 +163,7 @@ static void *client(void *arg)
 	if (atomic_fetch_sub(&warmup->running, 1) == 1) {
 		__atomic_store_n(&warmup->over, true, __ATOMIC_RELEASE);
 		pthread_mutex_lock(&warmup->lock);
-		if (warmup->machine)
-			tkvm_machine_interrupt(warmup->machine);
+		wake(warmup);
 		pthread_mutex_unlock(&warmup->lock);
 	}
 	return NULL;
@@ -163,9 +210,53 @@ static void make_request(struct ks_warmup *warmup, const struct ks_config *confi
 		 config->warmup_host ? config->warmup_host : host);
 }
 
+/* A listening socket of our own, like the program's, with whatever name is free. */
+static int open_meeting(struct ks_warmup *warmup)
+{
+	struct sockaddr_storage addr = {.ss_family = warmup->addr.ss_family};
+	socklen_t len = sizeof(sa_family_t);
+	int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (addr.ss_family == AF_INET) {
+		((struct sockaddr_in *)&addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		len = sizeof(struct sockaddr_in);
+	} else if (addr.ss_family == AF_INET6) {
+		((struct sockaddr_in6 *)&addr)->sin6_addr = in6addr_loopback;
+		len = sizeof(struct sockaddr_in6);
+	}
+	warmup->meeting = fd;
+	warmup->addr_len = sizeof(warmup->addr);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, len) || listen(fd, SOMAXCONN) ||
+	    getsockname(fd, (struct sockaddr *)&warmup->addr, &warmup->addr_len))
+		return -1;
+	return 0;
+}
+
+/* Where connections are made to. */
+static int prepare_meeting(struct ks_warmup *warmup, size_t wanted, bool offer)
+{
+	warmup->meeting = -1;
+	if (!offer)
+		return 0;
+	warmup->offers = calloc(wanted, sizeof(*warmup->offers));
+	if (warmup->offers && !open_meeting(warmup))
+		return 0;
+	ks_message("cannot prepare the warm-up: %s", strerror(errno));
+	return -1;
+}
+
+static void free_warmup(struct ks_warmup *warmup)
+{
+	if (warmup->meeting >= 0)
+		close(warmup->meeting);
+	free(warmup->offers);
+	pthread_mutex_destroy(&warmup->lock);
+	free(warmup);
+}
+
 struct ks_warmup *ks_warmup_start(const struct ks_config *config,
 				  const struct tkvm_listener *listener,
-				  struct tkvm_machine *machine)
+				  struct tkvm_machine *machine, bool offer)
 {
 	uint64_t wanted = config->warmup_concurrency, ms = config->max_request_time_ms;
 	struct ks_warmup *warmup;
@@ -185,6 +276,10 @@ struct ks_warmup *ks_warmup_start(const struct ks_config *config,
 	make_reachable(&warmup->addr);
 	make_request(warmup, config);
 	pthread_mutex_init(&warmup->lock, NULL);
+	if (prepare_meeting(warmup, wanted, offer)) {
+		free_warmup(warmup);
+		return NULL;
+	}
 	atomic_store(&warmup->running, (unsigned int)wanted);
 	for (; warmup->n_threads < wanted; warmup->n_threads++)
 		if (pthread_create(&warmup->threads[warmup->n_threads], NULL, client, warmup))
@@ -201,11 +296,6 @@ struct ks_warmup *ks_warmup_start(const struct ks_config *config,
 bool ks_warmup_is_over(const struct ks_warmup *warmup)
 {
 	return __atomic_load_n(&warmup->over, __ATOMIC_ACQUIRE);
-}
-
-const bool *ks_warmup_over_flag(const struct ks_warmup *warmup)
-{
-	return &warmup->over;
 }
 
 bool ks_warmup_failed(const struct ks_warmup *warmup)
@@ -226,6 +316,11 @@ int ks_warmup_end(struct ks_warmup *warmup, const char *name)
 
 	/* If the program ended, what is still under way fails soon. */
 	atomic_store(&warmup->next, warmup->total);
+	pthread_mutex_lock(&warmup->lock);
+	while (warmup->n_offers)
+		close(warmup->offers[--warmup->n_offers]);
+	warmup->no_more_offers = true;
+	pthread_mutex_unlock(&warmup->lock);
 	for (unsigned int i = 0; i < warmup->n_threads; i++)
 		pthread_join(warmup->threads[i], NULL);
 	if (warmup->error[0]) {
@@ -233,7 +328,6 @@ int ks_warmup_end(struct ks_warmup *warmup, const char *name)
 			ks_message("%s: %s", name, warmup->error);
 		rc = -1;
 	}
-	pthread_mutex_destroy(&warmup->lock);
-	free(warmup);
+	free_warmup(warmup);
 	return rc;
 }

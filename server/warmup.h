@@ -10,15 +10,19 @@ struct ks_warmup;
 
 /*
  * Begin to send requests to @listener, from threads of their own; @machine is interrupted when the
- * last one has been answered, or one has failed. NULL after a message.
+ * last one has been answered, or one has failed. With @offer, connections are not made to the
+ * listener, where others may come in between: they are offered to @machine, which is interrupted
+ * for each. NULL after a message.
  */
 struct ks_warmup *ks_warmup_start(const struct ks_config *config,
 				  const struct tkvm_listener *listener,
-				  struct tkvm_machine *machine);
+				  struct tkvm_machine *machine, bool offer);
+
+/* Offer what has come. By the thread that runs the machine, between runs. */
+void ks_warmup_offer(struct ks_warmup *warmup);
 
 /* All of it is done, or a request failed. Any thread. */
 bool ks_warmup_is_over(const struct ks_warmup *warmup);
-const bool *ks_warmup_over_flag(const struct ks_warmup *warmup);
 bool ks_warmup_failed(const struct ks_warmup *warmup);
 
 /* The machine is about to go: it is not interrupted any more. */

@@ -50,6 +50,17 @@ struct tkvm_machine_options {
 	const int *stdio;
 	/* Where a line per system call is written, as of strace(1); 0 or less: nowhere. */
 	int trace_fd;
+	/*
+	 * Non-zero: the program gets no connections from the host where it listens, but those of
+	 * tkvm_machine_offer() (tinykvm/server.h), as in a fork.
+	 */
+	int gate_listeners;
+	/*
+	 * With @gate_listeners: listening sockets of the caller that the program gets where it
+	 * would bind to their (internet) addresses. The array must stay until it has.
+	 */
+	const int *listeners;
+	unsigned int n_listeners;
 	/* Non-zero: addresses are random as on Linux. Otherwise they are the same in every run. */
 	int randomize;
 };

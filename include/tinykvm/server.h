@@ -4,7 +4,8 @@
  * connections that the caller accepted, and following what it does with them.
  *
  * The program of a fork does not see the queue of its listening sockets: it accepts what it is
- * offered here, and nothing else. (A machine that is no fork accepts for itself, as ever.)
+ * offered here, and nothing else. A machine that is no fork accepts for itself, unless it is made
+ * with options.gate_listeners.
  */
 #ifndef TINYKVM_SERVER_H
 #define TINYKVM_SERVER_H
@@ -92,13 +93,13 @@ struct tkvm_connection_ops {
 
 /*
  * Put connection @fd, a non-blocking stream socket, into the queue of the @n-th listening socket of
- * @fork, which must not be running. @fd is the library's from then on, and comes back by
- * ops->released(). @ops must stay valid until then.
+ * @machine, a fork or made with options.gate_listeners, which must not be running. @fd is the
+ * library's from then on, and comes back by ops->released(). @ops must stay valid until then.
  *   -ENOENT  there is no such listening socket (any more)
- *   -EINVAL  not a fork, or ops->size is no good
+ *   -EINVAL  it accepts for itself, or ops->size is no good
  *   -ENOMEM
  */
-TKVM_API int tkvm_machine_offer(struct tkvm_machine *fork, unsigned int n, int fd,
+TKVM_API int tkvm_machine_offer(struct tkvm_machine *machine, unsigned int n, int fd,
 				const struct tkvm_connection_ops *ops, void *ctx);
 
 #ifdef __cplusplus

@@ -61,6 +61,24 @@ void tk_epoll_refresh(struct tk_file *file)
 			host_ctl(item->epoll, EPOLL_CTL_MOD, item->hostfd, item, item->events);
 }
 
+int tk_epoll_move(struct tk_file *file, int hostfd)
+{
+	struct tk_epoll_item *item;
+	int fd, rc = 0;
+
+	for (item = file->watches; item && !rc; item = item->next) {
+		fd = item->own_host ? fcntl(hostfd, F_DUPFD_CLOEXEC, 0) : hostfd;
+		if (fd < 0)
+			return -errno;
+		host_ctl(item->epoll, EPOLL_CTL_DEL, item->hostfd, NULL, 0);
+		if (item->own_host)
+			close(item->hostfd);
+		item->hostfd = fd;
+		rc = host_ctl(item->epoll, EPOLL_CTL_ADD, fd, item, item->spent ? 0 : item->events);
+	}
+	return rc;
+}
+
 /* Unlink from everything and free. The host registration goes first. */
 static void item_free(struct tk_epoll_item *item)
 {

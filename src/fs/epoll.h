@@ -60,6 +60,12 @@ void tk_epoll_refresh(struct tk_file *file);
 int tk_epoll_restore(struct tk_epoll *epoll, const struct tk_epoll *tmpl,
 		     struct tk_file *const *now) TK_MUST_CHECK;
 
+/*
+ * @hostfd is going to be file->hostfd: move the registrations there. 0 or -errno, some of them may
+ * be moved then.
+ */
+int tk_epoll_move(struct tk_file *file, int hostfd) TK_MUST_CHECK;
+
 /* @file is about to go: drop its registrations everywhere. Called by tk_file_put(). */
 void tk_epoll_forget(struct tk_file *file);
 

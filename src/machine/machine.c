@@ -108,6 +108,9 @@ static int fill_proc(struct tkvm_machine *machine, const struct tkvm_machine_opt
 	proc->max_tasks = options->max_threads
 				  ? TK_MIN(options->max_threads, machine->kvm.max_vcpus)
 				  : machine->kvm.max_vcpus;
+	proc->net.gated = options->gate_listeners;
+	proc->net.adopt = options->listeners;
+	proc->net.n_adopt = options->gate_listeners ? options->n_listeners : 0;
 	proc->start_ns = tk_now_ns();
 	proc->trace_fd = options->trace_fd > 0 ? options->trace_fd : -1;
 	proc->xcr0 = machine->kvm.xcr0;

@@ -186,10 +186,10 @@ int tkvm_machine_listener(struct tkvm_machine *machine, unsigned int n,
 	return 0;
 }
 
-int tkvm_machine_offer(struct tkvm_machine *fork, unsigned int n, int fd,
+int tkvm_machine_offer(struct tkvm_machine *machine, unsigned int n, int fd,
 		       const struct tkvm_connection_ops *ops, void *ctx)
 {
-	struct tk_sock *sock = listener_at(fork, n);
+	struct tk_sock *sock = listener_at(machine, n);
 
 	if (!ops || ops->size != sizeof(*ops))
 		return -EINVAL;

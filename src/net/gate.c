@@ -7,9 +7,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "fs/epoll.h"
 #include "net/follow.h"
 #include "net/gate.h"
 
@@ -21,7 +24,8 @@ struct offer {
 };
 
 struct tk_gate {
-	int real;   /* the host's listening socket, borrowed */
+	int real;   /* the host's listening socket */
+	bool owned; /* it is not borrowed from an image */
 	int bell;   /* write end of the pipe; -1: shut down */
 	int own;    /* socket that keeps the options set here; -1: none was */
 	u64 set[2]; /* rows of the option table that it has */
@@ -89,6 +93,71 @@ int tk_gate_new(struct tk_file **ret, const struct tk_sock *tmpl, struct tk_net 
 	sock->gate = gate;
 	copy_sock(sock, tmpl);
 	*ret = file;
+	return 0;
+}
+
+bool tk_gate_is_own(const struct tk_gate *gate)
+{
+	return gate->owned;
+}
+
+/* @sock, without a gate so far, becomes one of @real, which is taken over if that succeeds. */
+static int become_gate(struct tk_sock *sock, int real)
+{
+	struct tk_gate *gate;
+	int fds[2], rc;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	gate = gate_alloc(real, fds[1]);
+	rc = gate ? tk_epoll_move(&sock->file, fds[0]) : -ENOMEM;
+	if (rc) {
+		close(fds[0]);
+		close(fds[1]);
+		free(gate);
+		return rc;
+	}
+	gate->owned = true;
+	sock->file.hostfd = fds[0];
+	sock->gate = gate;
+	return 0;
+}
+
+int tk_gate_make(struct tk_sock *sock)
+{
+	return become_gate(sock, sock->file.hostfd);
+}
+
+static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET)
+		return a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	return a->ss_family == AF_INET6 && a6->sin6_port == b6->sin6_port &&
+	       !memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr));
+}
+
+int tk_gate_adopt(struct tk_sock *sock, const struct sockaddr_storage *addr)
+{
+	for (unsigned int i = 0; i < sock->net->n_adopt; i++) {
+		struct sockaddr_storage name = {0};
+		socklen_t len = sizeof(name);
+		int old = sock->file.hostfd, real, rc;
+
+		if (getsockname(sock->net->adopt[i], (struct sockaddr *)&name, &len) ||
+		    !same_address(&name, addr))
+			continue;
+		real = fcntl(sock->net->adopt[i], F_DUPFD_CLOEXEC, 0);
+		if (real < 0)
+			return -errno;
+		rc = become_gate(sock, real);
+		close(rc ? real : old);
+		return rc ? rc : 1;
+	}
 	return 0;
 }
 
@@ -198,6 +267,8 @@ int tk_gate_option_set(struct tk_sock *sock, unsigned int row)
 {
 	struct tk_gate *gate = sock->gate;
 
+	if (gate->owned)
+		return gate->real;
 	if (gate->own < 0)
 		gate->own = socket(sock->family, sock->type | SOCK_NONBLOCK | SOCK_CLOEXEC,
 				   sock->protocol);
@@ -222,6 +293,8 @@ void tk_gate_free(struct tk_sock *sock)
 	drop_options(gate);
 	if (gate->bell >= 0)
 		close(gate->bell);
+	if (gate->owned)
+		close(gate->real);
 	free(gate);
 	sock->gate = NULL;
 }

@@ -21,6 +21,17 @@
 int tk_gate_new(struct tk_file **ret, const struct tk_sock *tmpl, struct tk_net *net,
 		const struct tk_policy *policy) TK_MUST_CHECK;
 
+/*
+ * Make a gate of @sock, which listens: no connection comes to it but by offers from then on. Its
+ * host's socket stays the one it has. 0 or -errno.
+ */
+int tk_gate_make(struct tk_sock *sock) TK_MUST_CHECK;
+
+/*
+ * If one of net->adopt has address @addr, make @sock a gate of it: 1. 0: there is none; -errno.
+ */
+int tk_gate_adopt(struct tk_sock *sock, const struct sockaddr_storage *addr) TK_MUST_CHECK;
+
 /* As new: no offers, no options set. 0, or -ESTALE: make a new one. */
 int tk_gate_reset(struct tk_sock *sock) TK_MUST_CHECK;
 
@@ -35,6 +46,9 @@ int tk_gate_accept(struct tk_sock *sock, int flags, struct tk_file **ret);
 
 /* shutdown(2) on it: nothing is accepted any more, here. */
 void tk_gate_shut(struct tk_sock *sock);
+
+/* It is the machine's own: what is done to it is done to the host's socket. */
+bool tk_gate_is_own(const struct tk_gate *gate);
 
 /* The socket that an option of row @row is set on; -errno. */
 int tk_gate_option_set(struct tk_sock *sock, unsigned int row);

@@ -11,6 +11,9 @@ struct tk_net {
 	struct tk_list flights; /* open files on their way through a socket (net/rights.h) */
 	unsigned int n_flying;	/* how many files that are */
 	bool sweeping;
+	bool gated;	     /* listening sockets become gates (net/gate.h) */
+	const int *adopt;    /* sockets that are to be had by binding to their address; borrowed */
+	unsigned int n_adopt;
 };
 
 /* Whose names the guest's own messages carry (SCM_CREDENTIALS, SO_PEERCRED). */

@@ -109,6 +109,11 @@ long tk_sys_bind(struct tk_task *task, const u64 a[6])
 	rc = tk_addr_check(sock, TK_ADDR_BIND, &addr, &len);
 	if (rc)
 		return rc;
+	if (proc->net.n_adopt && !sock->gate && tk_sock_is_stream(sock)) {
+		rc = tk_gate_adopt(sock, &addr);
+		if (rc)
+			return rc < 0 ? rc : 0;
+	}
 	return bind(tk_sock_host(sock), (struct sockaddr *)&addr, len) ? -errno : 0;
 }
 
@@ -121,12 +126,14 @@ long tk_sys_listen(struct tk_task *task, const u64 a[6])
 		rc = tk_addr_check_listen(sock);
 	if (rc)
 		return rc;
-	if (sock->gate)
+	if (sock->gate && !tk_gate_is_own(sock->gate))
 		return 0; /* it listens; the backlog is shared with others */
-	if (listen(sock->file.hostfd, (int)a[1]))
+	if (listen(tk_sock_host(sock), (int)a[1]))
 		return -errno;
 	sock->listening = true;
 	sock->backlog = (int)a[1];
+	if (task->proc->net.gated && !sock->gate && tk_sock_is_stream(sock))
+		return tk_gate_make(sock);
 	return 0;
 }
 
