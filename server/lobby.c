@@ -8,6 +8,7 @@
  * being closed in between.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,9 +20,10 @@
 #include "lobby.h"
 
 struct listener {
-	struct ks_source source; /* first member */
+	struct ks_source source; /* first member; fd -1: retired */
 	unsigned int index;
-	atomic_bool stuck; /* out of descriptors: to be armed by housekeeping */
+	atomic_bool stuck;     /* out of descriptors: to be armed by housekeeping */
+	struct listener *next; /* of all there ever were: a worker may still have its event */
 };
 
 struct ks_lobby {
@@ -32,8 +34,8 @@ struct ks_lobby {
 	pthread_mutex_t lock;
 	struct ks_conn all; /* head of the list */
 	uint64_t accepted, expired, open;
-	unsigned int n_listeners;
-	struct listener listeners[];
+	pthread_mutex_t listening; /* guards the descriptors of listeners */
+	struct listener *listeners;
 };
 
 static int arm(struct ks_lobby *lobby, struct ks_source *source, int op)
@@ -44,7 +46,7 @@ static int arm(struct ks_lobby *lobby, struct ks_source *source, int op)
 	return epoll_ctl(lobby->epoll, op, source->fd, &event);
 }
 
-static int open_all(struct ks_lobby *lobby, const int *listeners)
+static int open_epoll(struct ks_lobby *lobby)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &lobby->bell};
 
@@ -53,26 +55,74 @@ static int open_all(struct ks_lobby *lobby, const int *listeners)
 	if (lobby->bell.fd < 0 || lobby->epoll < 0 ||
 	    epoll_ctl(lobby->epoll, EPOLL_CTL_ADD, lobby->bell.fd, &event))
 		return -errno;
-	for (unsigned int i = 0; i < lobby->n_listeners; i++) {
-		lobby->listeners[i].source = (struct ks_source){KS_LISTENER, listeners[i]};
-		lobby->listeners[i].index = i;
-		if (arm(lobby, &lobby->listeners[i].source, EPOLL_CTL_ADD))
-			return -errno;
-	}
 	return 0;
 }
 
-struct ks_lobby *ks_lobby_new(const int *listeners, unsigned int n, bool server_first)
+static struct listener *listener_new(int fd, unsigned int index)
 {
-	struct ks_lobby *lobby = calloc(1, sizeof(*lobby) + n * sizeof(lobby->listeners[0]));
+	struct listener *listener = calloc(1, sizeof(*listener));
+
+	if (!listener)
+		return NULL;
+	listener->source = (struct ks_source){KS_LISTENER, fcntl(fd, F_DUPFD_CLOEXEC, 3)};
+	listener->index = index;
+	if (listener->source.fd >= 0)
+		return listener;
+	free(listener);
+	return NULL;
+}
+
+/* Their structures stay: events of them may be under way. */
+static void retire(struct ks_lobby *lobby, struct listener *listener)
+{
+	for (; listener; listener = listener->next) {
+		if (listener->source.fd < 0)
+			continue;
+		epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, listener->source.fd, NULL);
+		close(listener->source.fd);
+		listener->source.fd = -1;
+	}
+}
+
+int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n)
+{
+	struct listener *old = lobby->listeners, *all = old, *listener;
+
+	for (unsigned int i = 0; i < n; i++) {
+		listener = listener_new(listeners[i], i);
+		if (!listener)
+			break;
+		listener->next = all;
+		all = listener;
+	}
+	if (n && (all == old || all->index != n - 1)) {
+		for (; all != old; all = listener) {
+			listener = all->next;
+			close(all->source.fd);
+			free(all);
+		}
+		return -ENOMEM;
+	}
+	pthread_mutex_lock(&lobby->listening);
+	retire(lobby, old);
+	lobby->listeners = all;
+	for (listener = all; listener != old; listener = listener->next)
+		arm(lobby, &listener->source, EPOLL_CTL_ADD);
+	pthread_mutex_unlock(&lobby->listening);
+	return 0;
+}
+
+struct ks_lobby *ks_lobby_new(bool server_first)
+{
+	struct ks_lobby *lobby = calloc(1, sizeof(*lobby));
 	int rc = -ENOMEM;
 
 	if (lobby) {
-		lobby->n_listeners = n;
 		lobby->server_first = server_first;
 		lobby->all.next = lobby->all.prev = &lobby->all;
 		pthread_mutex_init(&lobby->lock, NULL);
-		rc = open_all(lobby, listeners);
+		pthread_mutex_init(&lobby->listening, NULL);
+		rc = open_epoll(lobby);
 	}
 	if (!rc)
 		return lobby;
@@ -83,11 +133,19 @@ struct ks_lobby *ks_lobby_new(const int *listeners, unsigned int n, bool server_
 
 void ks_lobby_free(struct ks_lobby *lobby)
 {
+	struct listener *listener;
+
 	while (lobby->all.next != &lobby->all)
 		ks_lobby_drop(lobby, lobby->all.next);
+	retire(lobby, lobby->listeners);
+	while ((listener = lobby->listeners)) {
+		lobby->listeners = listener->next;
+		free(listener);
+	}
 	close(lobby->epoll);
 	close(lobby->bell.fd);
 	pthread_mutex_destroy(&lobby->lock);
+	pthread_mutex_destroy(&lobby->listening);
 	free(lobby);
 }
 
@@ -152,20 +210,32 @@ void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn)
 	wait_in(lobby, conn);
 }
 
-static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *listener)
+/* accept(2), and see to it that the next one is noticed. -1: none was there. */
+static int take_connection(struct ks_lobby *lobby, struct listener *listener)
 {
-	struct ks_conn *conn;
-	int fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = -1;
 
-	if (fd < 0) {
+	pthread_mutex_lock(&lobby->listening);
+	if (listener->source.fd >= 0 && !atomic_load(&lobby->closed)) {
+		fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		/* Nothing helps but waiting until somebody closes something. */
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+		if (fd < 0 &&
+		    (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
 			atomic_store(&listener->stuck, true);
 		else
 			arm(lobby, &listener->source, EPOLL_CTL_MOD);
-		return NULL;
 	}
-	arm(lobby, &listener->source, EPOLL_CTL_MOD);
+	pthread_mutex_unlock(&lobby->listening);
+	return fd;
+}
+
+static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *listener)
+{
+	struct ks_conn *conn;
+	int fd = take_connection(lobby, listener);
+
+	if (fd < 0)
+		return NULL;
 	conn = calloc(1, sizeof(*conn));
 	if (!conn) {
 		close(fd);
@@ -212,8 +282,6 @@ struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf,
 	*nothing = source->kind == KS_BELL;
 	switch (source->kind) {
 	case KS_LISTENER:
-		if (atomic_load(&lobby->closed))
-			return NULL;
 		conn = accept_one(lobby, (struct listener *)source);
 		return conn ? sort_out(lobby, conn, buf, size, false) : NULL;
 	case KS_CONN:
@@ -232,8 +300,9 @@ void ks_lobby_close(struct ks_lobby *lobby)
 	uint64_t one = 1;
 
 	atomic_store(&lobby->closed, true);
-	for (unsigned int i = 0; i < lobby->n_listeners; i++)
-		epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, lobby->listeners[i].source.fd, NULL);
+	pthread_mutex_lock(&lobby->listening);
+	retire(lobby, lobby->listeners);
+	pthread_mutex_unlock(&lobby->listening);
 	if (write(lobby->bell.fd, &one, sizeof(one)) < 0)
 		return; /* it has rung before */
 }
@@ -251,12 +320,11 @@ static void arm_late(struct ks_lobby *lobby)
 
 static void rearm_stuck(struct ks_lobby *lobby)
 {
-	for (unsigned int i = 0; i < lobby->n_listeners; i++) {
-		struct listener *listener = &lobby->listeners[i];
-
-		if (atomic_exchange(&listener->stuck, false) && !atomic_load(&lobby->closed))
-			arm(lobby, &listener->source, EPOLL_CTL_MOD);
-	}
+	pthread_mutex_lock(&lobby->listening);
+	for (struct listener *l = lobby->listeners; l; l = l->next)
+		if (atomic_exchange(&l->stuck, false) && l->source.fd >= 0)
+			arm(lobby, &l->source, EPOLL_CTL_MOD);
+	pthread_mutex_unlock(&lobby->listening);
 }
 
 void ks_lobby_expire(struct ks_lobby *lobby, uint64_t before)

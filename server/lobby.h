@@ -12,8 +12,10 @@
 
 struct ks_lobby;
 
-/* @listeners stay the caller's and must outlive it. NULL after a message. */
-struct ks_lobby *ks_lobby_new(const int *listeners, unsigned int n, bool server_first);
+/* A lobby that accepts nothing yet. NULL after a message. */
+struct ks_lobby *ks_lobby_new(bool server_first);
+/* Accept from duplicates of these from now on. 0, or -errno: nothing has changed. */
+int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n);
 /* Closes all connections. */
 void ks_lobby_free(struct ks_lobby *lobby);
 

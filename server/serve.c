@@ -20,6 +20,7 @@
 #include "endpoint.h"
 #include "kvmserver.h"
 #include "reaper.h"
+#include "reload.h"
 #include "serve.h"
 #include "signals.h"
 #include "stats.h"
@@ -38,6 +39,7 @@ struct server {
 	struct ks_counters **counters;
 	unsigned int n_workers;
 	struct ks_endpoint *endpoint;
+	struct ks_reload reload;
 	int signals;
 };
 
@@ -205,7 +207,7 @@ static bool handle_signal(struct server *server, int signo)
 		print_summary(server);
 		return true;
 	case SIGHUP:
-		ks_message("reloading is not possible yet");
+		ks_reload_begin(&server->reload, &server->master);
 		return true;
 	default:
 		return false;
@@ -219,6 +221,8 @@ static void keep_house(struct server *server)
 	ks_lobby_expire(server->pool.lobby, now > idle ? now - idle : 0);
 	for (unsigned int i = 0; i < server->n_workers; i++)
 		ks_worker_check(server->workers[i], now);
+	if (ks_reload_finish(&server->reload, &server->master, &server->pool))
+		say_loaded(&server->master, server->n_workers, server->guest->config->ephemeral);
 }
 
 static void loop(struct server *server)
@@ -235,6 +239,18 @@ static void loop(struct server *server)
 	}
 }
 
+/* Forks that are not reset accept for themselves. */
+static int open_doors(struct server *server)
+{
+	const struct ks_master *master = &server->master;
+
+	if (!server->guest->config->ephemeral ||
+	    !ks_lobby_listen(server->pool.lobby, master->listeners, master->n_listeners))
+		return 0;
+	ks_message("cannot accept connections: %s", strerror(errno));
+	return KS_EXIT_FAILED;
+}
+
 static int serve_with_workers(struct server *server)
 {
 	const struct ks_config *config = server->guest->config;
@@ -246,8 +262,11 @@ static int serve_with_workers(struct server *server)
 	}
 	if (!status) {
 		say_loaded(&server->master, server->n_workers, config->ephemeral);
-		loop(server);
+		status = open_doors(server);
 	}
+	if (!status)
+		loop(server);
+	ks_reload_cancel(&server->reload);
 	stop_workers(server);
 	ks_endpoint_stop(server->endpoint);
 	if (config->stats)
@@ -271,10 +290,7 @@ static int serve_frozen(struct server *server)
 	server->pool.guest = server->guest;
 	server->pool.image = server->master.image;
 	pthread_mutex_init(&server->pool.lock, NULL);
-	/* Forks that are not reset accept for themselves. */
-	server->pool.lobby = ks_lobby_new(server->master.listeners,
-					  config->ephemeral ? server->master.n_listeners : 0,
-					  config->server_first);
+	server->pool.lobby = ks_lobby_new(config->server_first);
 	if (server->pool.lobby)
 		server->pool.reaper = ks_reaper_start(server->pool.lobby);
 	status = server->pool.reaper ? serve_with_workers(server) : KS_EXIT_FAILED;
