@@ -277,7 +277,7 @@ static int dir_reset(struct tk_file *file, const struct tk_file *tmpl)
 	const struct tk_dir *from = tk_container_of(tmpl, struct tk_dir, file);
 	struct tk_dir *dir = dir_of(file);
 
-	if (file->altered || (dir->synth.ops && copy_own(&dir->own, &from->own)))
+	if (dir->synth.ops && copy_own(&dir->own, &from->own))
 		return -ESTALE;
 	tk_fork_common(file, tmpl);
 	return 0;

@@ -59,8 +59,6 @@ void tk_fork_common(struct tk_file *file, const struct tk_file *tmpl)
 
 int tk_fork_reset_common(struct tk_file *file, const struct tk_file *tmpl)
 {
-	if (file->altered)
-		return -ESTALE;
 	tk_fork_common(file, tmpl);
 	return 0;
 }
@@ -377,7 +375,7 @@ static int put_right(struct tk_forked_files *forked, unsigned int i)
 		return -ESTALE;
 	if (!is_used(file) && !tk_epoll_of(file))
 		return 0;
-	return tmpl->ops->reset ? tmpl->ops->reset(file, tmpl) : -ESTALE;
+	return tmpl->ops->reset && !file->altered ? tmpl->ops->reset(file, tmpl) : -ESTALE;
 }
 
 static void put_all_right(struct tk_forked_files *forked)

@@ -201,7 +201,7 @@ static int pipe_reset(struct tk_file *file, const struct tk_file *tmpl)
 	const struct pipe_end *frozen = of(tmpl);
 	int rc = 0;
 
-	if (file->altered || (file->flags ^ tmpl->flags) & O_DIRECT)
+	if ((file->flags ^ tmpl->flags) & O_DIRECT)
 		return -ESTALE;
 	tk_fork_common(file, tmpl);
 	if (!tk_file_may_read(tmpl))

@@ -118,8 +118,6 @@ static int regular_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 
 static int regular_reset(struct tk_file *file, const struct tk_file *tmpl)
 {
-	if (file->altered)
-		return -ESTALE;
 	if (file->flags != tmpl->flags && regular_set_flags(file, tmpl->flags))
 		return -ESTALE;
 	tk_fork_common(file, tmpl);

@@ -19,6 +19,7 @@ struct timerfd {
 		bool armed;
 		clockid_t base; /* what @expiry counts on */
 		s64 expiry, interval;
+		s64 at; /* CLOCK_MONOTONIC; what is relative counts on from where it was then */
 	} frozen;
 };
 
@@ -48,6 +49,7 @@ static int timerfd_freeze(struct tk_file *file)
 	if (rc)
 		return rc;
 	timer->frozen.base = base_of(timer);
+	timer->frozen.at = tk_now_ns();
 	timer->frozen.interval = tk_timespec_ns(&its.it_interval);
 	timer->frozen.armed = ticks || its.it_value.tv_sec || its.it_value.tv_nsec;
 	timer->frozen.expiry = tk_clock_ns(timer->frozen.base) + tk_timespec_ns(&its.it_value);
@@ -60,9 +62,12 @@ static int arm(int fd, const struct timerfd *tmpl)
 {
 	struct itimerspec its = {.it_interval = tk_ns_timespec(tmpl->frozen.interval)};
 	bool same = tmpl->frozen.base == tmpl->clock;
-	s64 value = tmpl->frozen.expiry - (same ? 0 : tk_clock_ns(tmpl->frozen.base));
+	bool relative = !(tmpl->settime_flags & TFD_TIMER_ABSTIME);
 	int flags = same ? tmpl->settime_flags | TFD_TIMER_ABSTIME : 0;
+	s64 value = tmpl->frozen.expiry - (same ? 0 : tk_clock_ns(tmpl->frozen.base));
 
+	if (relative)
+		value += tk_now_ns() - tmpl->frozen.at;
 	if (tmpl->frozen.armed)
 		its.it_value = tk_ns_timespec(TK_MAX(value, (s64)1));
 	return timerfd_settime(fd, flags, &its, NULL) ? -errno : 0;

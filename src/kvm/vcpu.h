@@ -61,6 +61,9 @@ int tk_vm_create(struct tk_vm **ret, const struct tk_kvm *kvm, unsigned int ring
 		 struct tkvm_error *err) TK_MUST_CHECK;
 void tk_vm_destroy(struct tk_vm *vm);
 
+/* vCPUs that it has, those that nobody uses included: they cannot be given back. */
+unsigned int tk_vm_vcpus(const struct tk_vm *vm);
+
 /*
  * The size that suits forks: some 8000 pages, then TK_EXIT_RING_FULL; 128 KiB of kernel memory for
  * each vCPU.

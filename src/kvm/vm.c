@@ -221,6 +221,11 @@ int tk_vm_for_each_kernel_range(struct tk_vm *vm,
 	return 0;
 }
 
+unsigned int tk_vm_vcpus(const struct tk_vm *vm)
+{
+	return vm->n_vcpus;
+}
+
 gva_t tk_vm_vdso(const struct tk_vm *vm)
 {
 	return tk_area_vdso_size() ? TK_VDSO_VA : 0;

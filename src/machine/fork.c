@@ -273,6 +273,15 @@ int tkvm_image_fork(struct tkvm_image *image, const struct tkvm_fork_options *op
 	return 0;
 }
 
+void tk_fork_start(struct tkvm_machine *machine)
+{
+	struct tk_fork *fork = machine->fork;
+
+	if (!fork->started)
+		tk_proc_start(&machine->proc, tk_now_ns() - fork->image->frozen_ns);
+	fork->started = true;
+}
+
 /* The rest is destroyed as in any machine. */
 static void give_back(struct tk_proc *proc)
 {

@@ -120,6 +120,7 @@ int tkvm_machine_freeze(struct tkvm_machine *machine, struct tkvm_image **ret,
 		free(image);
 		return rc;
 	}
+	image->frozen_ns = tk_now_ns();
 	retire(machine);
 	image->master = machine;
 	atomic_init(&image->refs, 1);

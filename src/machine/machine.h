@@ -33,6 +33,7 @@ struct tkvm_image {
 	struct tkvm_machine *master; /* what everything else than memory is copied from */
 	struct tk_mm_image *mm;
 	struct tk_frozen_files files;
+	s64 frozen_ns; /* when */
 };
 
 /* What a fork has besides a machine. */
@@ -41,7 +42,8 @@ struct tk_fork {
 	struct tk_forked_files files;
 	struct tk_memfd_copy *memfds; /* its own copies of the image's */
 	unsigned int n_memfds;
-	bool stale; /* something is not as it should be: it cannot be reset */
+	bool started; /* it ran since it was made or reset */
+	bool stale;   /* something is not as it should be: it cannot be reset */
 	u64 resets, reset_ns, vcpu_ioctls;
 };
 
@@ -119,7 +121,9 @@ extern const struct tk_proc_ops tk_machine_proc_ops;
 int tk_cpu_capture(struct tk_task *task) TK_MUST_CHECK;
 void tk_cpu_park(struct tk_task *task);
 
-/* fork.c: undo what makes a fork different, before it is destroyed as any machine. */
+/* fork.c: it is about to be run. */
+void tk_fork_start(struct tkvm_machine *machine);
+/* Undo what makes a fork different, before it is destroyed as any machine. */
 void tk_fork_end(struct tkvm_machine *machine);
 
 /* fault.c: a processor exception becomes a signal, or the page is supplied. */

@@ -31,6 +31,9 @@ static void restore_loop(struct tkvm_machine *machine)
 	machine->suspended = 0;
 }
 
+/* KVM has no way to give vCPUs back, and each costs some memory. */
+#define SPARE_VCPUS 16
+
 static int reset(struct tkvm_machine *machine)
 {
 	struct tk_fork *fork = machine->fork;
@@ -39,6 +42,8 @@ static int reset(struct tkvm_machine *machine)
 	u64 renewed = fork->files.renewed;
 	int rc;
 
+	if (tk_vm_vcpus(machine->vm) > tmpl->n_tasks + SPARE_VCPUS)
+		return -ESTALE;
 	tk_rights_drop_all(&proc->net);
 	rc = tk_files_reset(&fork->files);
 	if (rc)
@@ -65,7 +70,7 @@ int tkvm_machine_reset(struct tkvm_machine *machine, struct tkvm_error *err)
 	forget_outside(machine);
 	if (reset(machine))
 		return tk_fail(err, ESTALE, "reset: the program did what cannot be undone cheaply");
-	fork->stale = false;
+	fork->stale = fork->started = false;
 	fork->resets++;
 	fork->reset_ns += (u64)(tk_now_ns() - start);
 	return 0;

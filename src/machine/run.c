@@ -188,6 +188,8 @@ static int begin(struct tkvm_machine *machine, const struct tkvm_run_limits *lim
 	if (rc)
 		return rc;
 	set_deadline(machine, limits);
+	if (machine->fork)
+		tk_fork_start(machine);
 	machine->idle = limits ? limits->idle : NULL;
 	machine->idle_ctx = limits ? limits->idle_ctx : NULL;
 	machine->suspended = 0;

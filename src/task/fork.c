@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include "task/fork.h"
 #include "task/futex.h"
@@ -155,12 +156,17 @@ static int restore_task_signals(struct tk_task *task, const struct tk_task *tmpl
 	return restore_queue(task->proc, &sig->own, &from->own);
 }
 
+static s64 later(s64 when, s64 ns)
+{
+	return when == TK_FOREVER || __builtin_add_overflow(when, ns, &when) ? TK_FOREVER : when;
+}
+
 /* Is it where it was frozen: asleep, in the same call, for the same? */
 static bool is_asleep(const struct tk_task *task, const struct tk_task *tmpl)
 {
 	return !task->moved && task->state == TK_TASK_BLOCKED && tmpl->state == TK_TASK_BLOCKED &&
 	       task->wait.begun && task->wait.progress == tmpl->wait.progress &&
-	       task->wait.deadline == tmpl->wait.deadline;
+	       task->wait.deadline == later(tmpl->wait.deadline, task->proc->time_shift);
 }
 
 /* It enters its call once more, as it would have if it had been woken. */
@@ -188,7 +194,9 @@ static void restore_call(struct tk_task *task, const struct tk_task *tmpl, bool 
 	task->interrupted = tmpl->interrupted;
 	task->fault = tmpl->fault;
 	task->trap = tmpl->trap;
-	if (!asleep)
+	if (asleep)
+		task->wait.deadline = tmpl->wait.deadline;
+	else
 		restore_wait(task, tmpl);
 	task->moved = false;
 }
@@ -331,6 +339,28 @@ int tk_proc_restore(struct tk_proc *proc, const struct tk_proc *tmpl, bool files
 	if (!rc)
 		rc = restore_futexes(proc, tmpl);
 	restore_plain(proc, tmpl);
+	proc->time_shift = 0;
 	tk_signalfds_update(proc);
 	return rc;
+}
+
+static bool stands_still(clockid_t clock)
+{
+	return !tk_clock_is_cpu(clock) && clock != CLOCK_REALTIME &&
+	       clock != CLOCK_REALTIME_ALARM && clock != CLOCK_TAI;
+}
+
+void tk_proc_start(struct tk_proc *proc, s64 ns)
+{
+	struct tk_timer *timer;
+	struct tk_task *task;
+
+	tk_list_for_each (task, &proc->tasks, link)
+		task->wait.deadline = later(task->wait.deadline, ns);
+	tk_list_for_each (timer, &proc->timers, link)
+		if (timer->expiry && stands_still(timer->base))
+			timer->expiry = later(timer->expiry, ns);
+	if (proc->itimers[ITIMER_REAL].expiry)
+		proc->itimers[ITIMER_REAL].expiry = later(proc->itimers[ITIMER_REAL].expiry, ns);
+	proc->time_shift = ns;
 }

@@ -22,4 +22,11 @@ int tk_proc_freezable(struct tk_proc *proc, struct tkvm_error *err) TK_MUST_CHEC
 int tk_proc_restore(struct tk_proc *proc, const struct tk_proc *tmpl,
 		    bool files_renewed) TK_MUST_CHECK;
 
+/*
+ * A fork is about to run for the first time since it was made or put back, @ns after the freezing.
+ * For who waits, no time has passed meanwhile: deadlines and timers are that much later. Timers
+ * that follow the time of day are not.
+ */
+void tk_proc_start(struct tk_proc *proc, s64 ns);
+
 #endif
