@@ -7,6 +7,7 @@
  * With one copy and no resets there is nothing to freeze: the master itself goes on, as with a
  * plain run.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -59,16 +61,37 @@ static unsigned int wanted_workers(const struct ks_config *config)
 	return (unsigned int)CPU_COUNT(&cpus);
 }
 
+/* Memory of memfds: images are there, mapped or not. */
+static double memfd_mib(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	char target[16];
+	struct stat st;
+	double sum = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
+
+		if (n > 7 && !memcmp(target, "/memfd:", 7) && !fstat(atoi(entry->d_name), &st))
+			sum += (double)st.st_blocks * 512 / MIB;
+	}
+	if (dir)
+		closedir(dir);
+	return sum;
+}
+
 static double resident_mib(void)
 {
-	unsigned long size, resident = 0;
+	unsigned long size, resident = 0, shared = 0;
 	FILE *file = fopen("/proc/self/statm", "re");
 
-	if (file && fscanf(file, "%lu %lu", &size, &resident) != 2)
-		resident = 0;
+	/* What is mapped of memfds is in @shared. */
+	if (file && fscanf(file, "%lu %lu %lu", &size, &resident, &shared) != 3)
+		resident = shared = 0;
 	if (file)
 		fclose(file);
-	return (double)resident * (double)sysconf(_SC_PAGESIZE) / MIB;
+	return (double)(resident - shared) * (double)sysconf(_SC_PAGESIZE) / MIB + memfd_mib();
 }
 
 static void say_loaded(const struct ks_master *master, unsigned int n, bool ephemeral)
@@ -207,7 +230,10 @@ static bool handle_signal(struct server *server, int signo)
 		print_summary(server);
 		return true;
 	case SIGHUP:
-		ks_reload_begin(&server->reload, &server->master);
+		if (server->guest->config->ephemeral)
+			ks_reload_begin(&server->reload, &server->master);
+		else
+			ks_message("SIGHUP: reloading needs --ephemeral");
 		return true;
 	default:
 		return false;

@@ -51,6 +51,33 @@ static ssize_t recv_some(int fd, struct msghdr *msg, int flags, size_t max)
 	return rc < 0 ? -errno : rc;
 }
 
+/*
+ * How many bytes the program may take now. None: 0, and in *@rc what the call returns: what the
+ * host says if there is nothing to hold back, so that the end and errors are seen. What arrives
+ * between the two looks is asked about, too.
+ */
+static size_t allowance(struct tk_sock *sock, size_t wanted, ssize_t *rc)
+{
+	const struct tk_follow *follow = &sock->follow;
+	int fd = sock->file.hostfd;
+	size_t may = 0;
+	char byte;
+
+	for (int looks = 0; looks < 2 && !may; looks++) {
+		may = follow->ops->input(follow->ctx, fd, wanted);
+		if (may)
+			break;
+		*rc = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+		if (*rc <= 0) {
+			*rc = *rc ? -errno : 0;
+			return 0;
+		}
+	}
+	mute(sock, !may);
+	*rc = -EAGAIN;
+	return may;
+}
+
 ssize_t tk_follow_recv(struct tk_sock *sock, struct msghdr *msg, int flags)
 {
 	const struct tk_follow *follow = &sock->follow;
@@ -59,10 +86,9 @@ ssize_t tk_follow_recv(struct tk_sock *sock, struct msghdr *msg, int flags)
 	ssize_t rc;
 
 	if (follow->ops->input && wanted && !(flags & MSG_ERRQUEUE))
-		may = follow->ops->input(follow->ctx, fd, wanted);
-	mute(sock, !may);
+		may = allowance(sock, wanted, &rc);
 	if (!may)
-		return -EAGAIN;
+		return rc;
 	if (may < wanted) {
 		rc = recv_some(fd, msg, flags, may);
 	} else {
