@@ -98,6 +98,7 @@ struct tk_cow {
 
 	u64 *replaced; /* by page: see the invariants */
 	u64 *is_hot;   /* by page: is in @hot */
+	u64 *was_cold; /* by page: was given back for want of changes */
 	u64 map_size;  /* bytes of each */
 
 	struct tk_hot *hot;

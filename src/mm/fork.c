@@ -221,6 +221,7 @@ static struct tk_cow *new_cow(struct tk_mm_image *image, const struct tk_mm_fork
 	cow->backings = calloc(image->n_backings + 1, sizeof(struct tk_backing *));
 	cow->replaced = mmap(NULL, cow->map_size, PROT_READ | PROT_WRITE, flags, -1, 0);
 	cow->is_hot = mmap(NULL, cow->map_size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	cow->was_cold = mmap(NULL, cow->map_size, PROT_READ | PROT_WRITE, flags, -1, 0);
 	return cow;
 }
 
@@ -237,6 +238,8 @@ void tk_cow_destroy(struct tk_mm *mm)
 		munmap(cow->replaced, cow->map_size);
 	if (cow->is_hot != MAP_FAILED)
 		munmap(cow->is_hot, cow->map_size);
+	if (cow->was_cold != MAP_FAILED)
+		munmap(cow->was_cold, cow->map_size);
 	free(cow->hot);
 	tk_mm_image_put(cow->image);
 	free(cow);
@@ -245,9 +248,9 @@ void tk_cow_destroy(struct tk_mm *mm)
 static int fill(struct tk_mm *mm, const struct tk_mm_fork_options *opts)
 {
 	const struct tk_cow *cow = mm->cow;
-	int rc = cow->replaced == MAP_FAILED || cow->is_hot == MAP_FAILED || !cow->backings
-			 ? -ENOMEM
-			 : 0;
+	bool ok = cow->replaced != MAP_FAILED && cow->is_hot != MAP_FAILED &&
+		  cow->was_cold != MAP_FAILED && cow->backings;
+	int rc = ok ? 0 : -ENOMEM;
 
 	for (unsigned int i = 0; i < cow->image->n_backings && !rc; i++)
 		rc = clone_backing(mm, i, opts);

@@ -8,7 +8,8 @@
  * A page leaves the set only together with its translations (any change of the host's mapping
  * makes KVM drop them), so that the next write is logged again:
  * - it was found unchanged COLD times in a row: looking at it that often costs about what a fault
- *   does, so the total is never worse than twice the best;
+ *   does. If it comes back, it is one that every request writes the same bytes to, as like as not,
+ *   and is given much longer;
  * - the set is larger than it may be;
  * - its mapping was replaced.
  * Its memory goes back to the host then. Handing the rings back (which write-protects what they
@@ -22,7 +23,8 @@
 #include "mm/access.h"
 #include "mm/cow.h"
 
-#define COLD 64
+#define COLD	   64
+#define COLD_AGAIN 4096
 
 void tk_hot_add(struct tk_mm *mm, u64 page)
 {
@@ -220,6 +222,14 @@ static enum verdict restore(struct tk_mm *mm, u64 page)
 	}
 }
 
+static bool is_cold(const struct tk_cow *cow, const struct tk_hot *hot)
+{
+	if (hot->idle < (tk_bit(cow->was_cold, hot->page) ? COLD_AGAIN : COLD))
+		return false;
+	cow->was_cold[hot->page / 64] |= 1ull << hot->page % 64;
+	return true;
+}
+
 /* Pages to give back, side by side as far as they come so. */
 struct drop {
 	u64 page, n;
@@ -271,7 +281,7 @@ int tk_hot_restore(struct tk_mm *mm)
 		cow->usage.dirty_pages += verdict == COPIED;
 		cow->usage.equal_pages += verdict == EQUAL;
 		hot.idle = verdict == EQUAL ? hot.idle + 1 : 0;
-		if (verdict == GONE || hot.idle >= COLD || kept >= cow->max_hot)
+		if (verdict == GONE || is_cold(cow, &hot) || kept >= cow->max_hot)
 			rc = give_back(mm, &drop, hot.page);
 		else
 			cow->hot[kept++] = hot;

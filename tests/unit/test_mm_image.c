@@ -501,6 +501,22 @@ static void test_pages_grow_cold(void **state)
 	rig_reset(f->mm);
 }
 
+/* Written in every run, always with the frozen bytes: it must not come and go. */
+static void test_pages_that_come_back_stay(void **state)
+{
+	struct fixture *f = *state;
+	u64 calls;
+
+	for (int i = 0; i < 200; i++) {
+		assert_true(rig_poke(f->mm, f->heap, 1));
+		assert_int_equal(tk_mm_reset(f->mm), 0);
+	}
+	calls = usage(f).host_calls;
+	assert_int_equal(calls, 1);
+	assert_int_equal(usage(f).hot_pages, 1);
+	assert_int_equal(usage(f).copied_pages, 0);
+}
+
 static void test_no_more_is_hot_than_allowed(void **state)
 {
 	struct fixture *f = *state;
@@ -759,6 +775,7 @@ int main(void)
 		fork_test(test_any_number_of_changes),
 		fork_test(test_a_steady_load_is_only_copied),
 		fork_test(test_pages_grow_cold),
+		fork_test(test_pages_that_come_back_stay),
 		fork_test_with(test_no_more_is_hot_than_allowed, setup_small_hot),
 		fork_test_with(test_each_run_has_its_memory, setup_limited),
 		cmocka_unit_test(test_emptied_tables_stay_empty),
