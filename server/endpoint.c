@@ -17,6 +17,7 @@
 #define BACKLOG	  16
 
 struct ks_endpoint {
+	int fd; /* until it is started */
 	struct MHD_Daemon *daemon;
 	void (*write)(FILE *out, void *ctx);
 	void *ctx;
@@ -126,38 +127,52 @@ static int open_inet(const char *addr)
 	return fd;
 }
 
-struct ks_endpoint *ks_endpoint_start(const char *addr, void (*write)(FILE *out, void *ctx),
-				      void *ctx)
+struct ks_endpoint *ks_endpoint_open(const char *addr)
 {
 	struct ks_endpoint *endpoint = calloc(1, sizeof(*endpoint));
-	int fd;
 
 	if (!endpoint) {
 		complain(addr, "out of memory");
 		return NULL;
 	}
-	endpoint->write = write;
-	endpoint->ctx = ctx;
-	fd = strncmp(addr, "unix:", 5) ? open_inet(addr) : open_unix(endpoint, addr);
-	if (fd >= 0) {
-		endpoint->daemon = MHD_start_daemon(
-			MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL, NULL, answer,
-			endpoint, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, 10u,
-			MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_END);
-		if (endpoint->daemon)
-			return endpoint;
-		close(fd);
-		complain(addr, "cannot start");
-	}
+	endpoint->fd = strncmp(addr, "unix:", 5) ? open_inet(addr) : open_unix(endpoint, addr);
+	if (endpoint->fd >= 0)
+		return endpoint;
 	free(endpoint);
 	return NULL;
 }
 
+int ks_endpoint_start(struct ks_endpoint *endpoint, void (*write)(FILE *out, void *ctx), void *ctx)
+{
+	endpoint->write = write;
+	endpoint->ctx = ctx;
+	endpoint->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL,
+					    NULL, answer, endpoint, MHD_OPTION_LISTEN_SOCKET,
+					    endpoint->fd, MHD_OPTION_CONNECTION_TIMEOUT, 10u,
+					    MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_END);
+	if (endpoint->daemon) {
+		endpoint->fd = -1; /* it closes it */
+		return 0;
+	}
+	ks_message("option --metrics: cannot start the endpoint");
+	return -1;
+}
+
 void ks_endpoint_stop(struct ks_endpoint *endpoint)
+{
+	if (endpoint && endpoint->daemon)
+		MHD_stop_daemon(endpoint->daemon);
+	if (endpoint)
+		endpoint->daemon = NULL;
+}
+
+void ks_endpoint_close(struct ks_endpoint *endpoint)
 {
 	if (!endpoint)
 		return;
-	MHD_stop_daemon(endpoint->daemon);
+	ks_endpoint_stop(endpoint);
+	if (endpoint->fd >= 0)
+		close(endpoint->fd);
 	if (endpoint->unix_addr.sun_path[0])
 		unlink(endpoint->unix_addr.sun_path);
 	free(endpoint);

@@ -60,8 +60,11 @@ static int run(const struct ks_guest *guest)
 int ks_run(const struct ks_config *config, int argc, char **argv)
 {
 	struct ks_guest guest;
-	int status = ks_guest_prepare(&guest, config, argc, argv);
+	int status = ks_serve_check(config);
 
+	if (status)
+		return status;
+	status = ks_guest_prepare(&guest, config, argc, argv);
 	if (!status)
 		status = ks_serve_wanted(config) ? ks_serve(&guest) : run(&guest);
 	ks_guest_destroy(&guest);

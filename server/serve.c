@@ -251,7 +251,19 @@ static void keep_house(struct server *server)
 		say_loaded(&server->master, server->n_workers, server->guest->config->ephemeral);
 }
 
-static void loop(struct server *server)
+static bool time_is_up(const struct ks_guest *guest)
+{
+	uint64_t start = (uint64_t)guest->start.tv_sec * KS_S + (uint64_t)guest->start.tv_nsec;
+
+	if (!guest->config->max_time_ms || ks_now() - start < guest->config->max_time_ms * KS_MS)
+		return false;
+	ks_message("%s: stopped: %g s are over (--max-time)", guest->name,
+		   (double)guest->config->max_time_ms / 1000);
+	return true;
+}
+
+/* Returns an exit status. */
+static int loop(struct server *server)
 {
 	struct pollfd signals = {.fd = server->signals, .events = POLLIN};
 	struct signalfd_siginfo info;
@@ -260,9 +272,12 @@ static void loop(struct server *server)
 		poll(&signals, 1, TICK_MS);
 		if (read(server->signals, &info, sizeof(info)) == sizeof(info) &&
 		    !handle_signal(server, (int)info.ssi_signo))
-			return;
+			return 0;
 		keep_house(server);
+		if (time_is_up(server->guest))
+			return KS_EXIT_TIME;
 	}
+	return KS_EXIT_FAILED; /* no worker is left */
 }
 
 /* Forks that are not reset accept for themselves. */
@@ -282,16 +297,15 @@ static int serve_with_workers(struct server *server)
 	const struct ks_config *config = server->guest->config;
 	int status = start_workers(server);
 
-	if (!status && config->metrics) {
-		server->endpoint = ks_endpoint_start(config->metrics, write_metrics, server);
-		status = server->endpoint ? 0 : KS_EXIT_USAGE;
-	}
+	if (!status && server->endpoint &&
+	    ks_endpoint_start(server->endpoint, write_metrics, server))
+		status = KS_EXIT_FAILED;
 	if (!status) {
 		say_loaded(&server->master, server->n_workers, config->ephemeral);
 		status = open_doors(server);
 	}
 	if (!status)
-		loop(server);
+		status = loop(server);
 	ks_reload_cancel(&server->reload);
 	stop_workers(server);
 	ks_endpoint_stop(server->endpoint);
@@ -336,7 +350,7 @@ static int serve(struct server *server)
 	return serve_frozen(server);
 }
 
-static int check(const struct ks_config *config)
+int ks_serve_check(const struct ks_config *config)
 {
 	if (config->metrics && !config->ephemeral) {
 		ks_message("option --metrics: only with --ephemeral");
@@ -349,15 +363,19 @@ int ks_serve(const struct ks_guest *guest)
 {
 	const struct ks_config *config = guest->config;
 	struct server server = {.guest = guest, .signals = -1};
-	int status = check(config);
+	int status;
 
-	if (status)
-		return status;
+	if (config->metrics) {
+		server.endpoint = ks_endpoint_open(config->metrics);
+		if (!server.endpoint)
+			return KS_EXIT_USAGE;
+	}
 	status = ks_master_boot(&server.master, guest, NULL, NULL);
 	if (!status && !server.master.ended)
 		status = serve(&server);
 	if (server.signals >= 0)
 		close(server.signals);
+	ks_endpoint_close(server.endpoint);
 	ks_master_destroy(&server.master);
 	return status;
 }

@@ -109,10 +109,10 @@ static void exhaust(const char *path)
 	pthread_t thread;
 
 	if (!strncmp(path, "/threads ", 9))
-		while (n++ < 200 && !pthread_create(&thread, NULL, sleeper, NULL))
+		while (n++ < 100 && !pthread_create(&thread, NULL, sleeper, NULL))
 			;
 	if (!strncmp(path, "/fds ", 5))
-		while (n++ < 5000 && open("/dev/null", O_RDONLY) >= 0)
+		while (n++ < 1000 && open("/dev/null", O_RDONLY) >= 0)
 			;
 	if (!strncmp(path, "/output ", 8)) {
 		memset(text, 'o', sizeof(text));
