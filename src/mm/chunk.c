@@ -135,7 +135,7 @@ static void unbind(struct tk_mm *mm, u32 chunk)
 	u32 vc = mm->chunks[chunk].va - 1;
 	gva_t start = (gva_t)vc << TK_CHUNK_SHIFT;
 
-	tk_host_release(mm, start, start + TK_CHUNK_SIZE);
+	(void)tk_host_release(mm, start, start + TK_CHUNK_SIZE);
 	tk_cow_unbound(mm, start, start + TK_CHUNK_SIZE);
 	mm->chunks[chunk].va = 0;
 	mm->chunk_of[vc] = 0;

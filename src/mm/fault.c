@@ -105,7 +105,7 @@ struct tk_vma *tk_mm_grow_stack(struct tk_mm *mm, gva_t addr)
 	tk_vma_resize(mm, vma, start, vma->end);
 	if (tk_host_map(mm, vma, start, old)) {
 		tk_vma_resize(mm, vma, old, vma->end);
-		tk_host_release(mm, start, old);
+		(void)tk_host_release(mm, start, old);
 		return NULL;
 	}
 	return vma;

@@ -17,6 +17,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -197,13 +198,34 @@ static void read_pagemap(struct freezer *f)
 	f->pagemap = NULL;
 }
 
+/* As tk_vma_eof(), but a file that cannot be asked is not an empty one. */
+static int find_eof(const struct tk_vma *vma, gva_t *eof)
+{
+	struct stat st;
+	u64 end;
+
+	if (!tk_vma_volatile(vma) || !vma->backing->sized) {
+		*eof = tk_vma_eof(vma);
+		return 0;
+	}
+	if (fstat(vma->backing->hostfd, &st))
+		return -errno;
+	if (st.st_size < 0 || !tk_page_up((u64)st.st_size, &end))
+		return -EOVERFLOW;
+	end = end > vma->offset ? end - vma->offset : 0;
+	*eof = vma->start + TK_MIN(end, vma->end - vma->start);
+	return 0;
+}
+
 /* [@start, @start + n pages) of the vma, which begins at @hva. */
 static int freeze_piece(struct freezer *f, gva_t start, const u8 *hva, u64 n)
 {
 	const struct tk_vma *vma = f->vma;
-	gva_t eof = tk_vma_eof(vma);
-	int rc = 0;
+	gva_t eof = vma->start;
+	int rc = find_eof(vma, &eof);
 
+	if (rc)
+		return rc;
 	f->first = tk_page_of(f->mm, hva);
 	memset(&f->image->pages[f->first], page_kind(vma), n);
 	f->n = eof > start ? TK_MIN(n, (eof - start) >> TK_PAGE_SHIFT) : 0;

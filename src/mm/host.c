@@ -93,9 +93,10 @@ undo:
  * Back to the bare reservation. Can fail only if the process has no host vma left; the pages are
  * freed all the same then, and whatever is mapped there next replaces what remains.
  */
-void tk_host_release(struct tk_mm *mm, gva_t start, gva_t end)
+int tk_host_release(struct tk_mm *mm, gva_t start, gva_t end)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	int rc = 0;
 	u8 *hva;
 	u64 n;
 
@@ -103,9 +104,12 @@ void tk_host_release(struct tk_mm *mm, gva_t start, gva_t end)
 		n = tk_chunk_run(mm, start, end, &hva);
 		if (hva)
 			tk_cow_set_replaced(mm, hva, n);
-		if (hva && mmap(hva, n, PROT_NONE, flags, -1, 0) == MAP_FAILED)
+		if (hva && mmap(hva, n, PROT_NONE, flags, -1, 0) == MAP_FAILED) {
 			(void)madvise(hva, n, MADV_DONTNEED);
+			rc = -ENOMEM;
+		}
 	}
+	return rc;
 }
 
 /* Have every translation of the range dropped without changing anything. */

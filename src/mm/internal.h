@@ -207,7 +207,7 @@ static inline gpa_t tk_chunk_gpa(const struct tk_mm *mm, const u8 *hva)
 int tk_host_map(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end);
 int tk_host_map_piece(const struct tk_vma *vma, u8 *hva, u64 len, u64 offset);
 int tk_host_protect(struct tk_mm *mm, gva_t start, gva_t end, unsigned int from, unsigned int to);
-void tk_host_release(struct tk_mm *mm, gva_t start, gva_t end);
+int tk_host_release(struct tk_mm *mm, gva_t start, gva_t end); /* 0, or -ENOMEM: see host.c */
 void tk_host_drop(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end);
 int tk_host_move(u8 *to, u8 *from, u64 len);
 int tk_host_advise(struct tk_mm *mm, gva_t start, gva_t end, int advice);

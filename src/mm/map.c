@@ -219,7 +219,7 @@ int tk_mm_remove(struct tk_mm *mm, gva_t start, gva_t end, unsigned int how)
 		remove_vma(mm, vma, how);
 	}
 	if (!(how & TK_REMOVE_KEEP_HOST))
-		tk_host_release(mm, start, end);
+		(void)tk_host_release(mm, start, end);
 	tk_pt_trim(mm);
 	return 0;
 }
@@ -232,7 +232,7 @@ int tk_mm_attach(struct tk_mm *mm, struct tk_vma *vma)
 	tk_vma_link(mm, vma);
 	if (!tk_host_map(mm, vma, start, end))
 		return 0;
-	tk_host_release(mm, start, end);
+	(void)tk_host_release(mm, start, end);
 	tk_vma_unlink(mm, vma);
 	tk_vma_free(vma);
 	return -ENOMEM;

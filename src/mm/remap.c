@@ -259,7 +259,7 @@ static long extend(struct tk_mm *mm, struct tk_vma *vma, const struct request *r
 		tk_cow_aliased(mm, vma->backing);
 	tk_vma_resize(mm, vma, vma->start, end);
 	if (tk_host_map(mm, vma, old_end, end)) {
-		tk_host_release(mm, old_end, end);
+		(void)tk_host_release(mm, old_end, end);
 		tk_vma_resize(mm, vma, vma->start, old_end);
 		return -ENOMEM;
 	}

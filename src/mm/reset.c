@@ -59,13 +59,14 @@ static void clear_replaced(struct tk_cow *cow, u64 page, u64 n)
 }
 
 /* What the image has nothing at. */
-static void remove_range(struct tk_mm *mm, gva_t start, gva_t end)
+static int remove_range(struct tk_mm *mm, gva_t start, gva_t end)
 {
 	u64 n;
 	u8 *hva;
 
 	tk_pt_clear(mm, start, end);
-	tk_host_release(mm, start, end);
+	if (tk_host_release(mm, start, end))
+		return -ESTALE;
 	mm->cow->usage.restored_ranges++;
 	mm->cow->usage.host_calls++;
 	for (; start < end; start += n) {
@@ -73,6 +74,7 @@ static void remove_range(struct tk_mm *mm, gva_t start, gva_t end)
 		if (hva)
 			tk_hot_forget(mm, tk_page_of(mm, hva), n >> TK_PAGE_SHIFT);
 	}
+	return 0;
 }
 
 /* A run of pages whose host mapping was replaced. */
@@ -132,11 +134,8 @@ static int restore_segment(struct tk_mm *mm, gva_t start, gva_t end, const struc
 	u64 n;
 	u8 *hva;
 
-	if (!frozen) {
-		if (now)
-			remove_range(mm, start, end);
-		return 0;
-	}
+	if (!frozen)
+		return now ? remove_range(mm, start, end) : 0;
 	vma = tk_cow_vma(mm, frozen);
 	for (; start < end && !rc; start += n) {
 		n = tk_chunk_run(mm, start, end, &hva);
