@@ -131,7 +131,8 @@ static void on_released(void *ctx, int fd, enum tkvm_release how)
 
 	exchange->closed = true;
 	exchange->unchanged = how == TKVM_UNCHANGED;
-	exchange->conn->source.fd = fd;
+	if (fd < 0) /* otherwise it is the one that it was, and housekeeping may look at it */
+		exchange->conn->source.fd = -1;
 }
 
 static const struct tkvm_connection_ops ops = {

@@ -286,7 +286,8 @@ struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf,
 		return conn ? sort_out(lobby, conn, buf, size, false) : NULL;
 	case KS_CONN:
 		conn = (struct ks_conn *)source;
-		atomic_store(&conn->waits, false);
+		/* What its last owner did is seen from here on. */
+		atomic_exchange(&conn->waits, false);
 		return sort_out(lobby, conn, buf, size,
 				event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 	case KS_BELL:
