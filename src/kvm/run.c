@@ -83,18 +83,26 @@ static void pop_frame(const struct tk_vcpu *vcpu, struct kvm_regs *regs,
 	regs->rsp = frame->rsp;
 }
 
+#define RELOAD_SIZE 24
+
+/* Readable by programs, and so only as long as it is needed. */
+static u8 *reload_operands(const struct tk_vcpu *vcpu)
+{
+	return vcpu->vm->vvar + TK_VVAR_SIZE - (TK_VDSO_VA - TK_RELOAD_VA);
+}
+
 /* The vCPU was put back: it starts at CPL 3 with the segments of its new life. */
 static void reload_segments(struct tk_vcpu *vcpu, struct kvm_regs *regs)
 {
-	const u64 operands[3] = {vcpu->sregs.fs.base, vcpu->sregs.gs.base, regs->rflags};
+	const u64 operands[RELOAD_SIZE / 8] = {vcpu->sregs.fs.base, vcpu->sregs.gs.base,
+					       regs->rflags};
 
 	vcpu->reload = false;
 	vcpu->run->s.regs.sregs = vcpu->sregs;
 	vcpu->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
 	if (!is_pvm(vcpu))
 		return;
-	memcpy(vcpu->vm->vvar + TK_VVAR_SIZE - (TK_VDSO_VA - TK_RELOAD_VA), operands,
-	       sizeof(operands));
+	memcpy(reload_operands(vcpu), operands, RELOAD_SIZE);
 	regs->rcx = regs->rip;
 	regs->r11 = 0;
 	regs->rip = ENTRY_VA + TK_ENTRY_RELOAD;
@@ -394,6 +402,9 @@ static void decode_error(struct tk_vcpu *vcpu, int error, struct tk_exit *exit)
 
 void tk_vcpu_run(struct tk_vcpu *vcpu, struct tk_exit *exit)
 {
+	bool reload = vcpu->reload;
+	int rc;
+
 	*exit = (struct tk_exit){0};
 	if (vcpu->broken) {
 		exit->kind = TK_EXIT_FAILED;
@@ -406,10 +417,13 @@ void tk_vcpu_run(struct tk_vcpu *vcpu, struct tk_exit *exit)
 	}
 	vcpu->in_entry = false;
 	vcpu->run->exit_reason = KVM_EXIT_UNKNOWN; /* some errors leave it as it was */
-	if (ioctl(vcpu->fd, KVM_RUN, 0))
-		decode_error(vcpu, errno, exit);
+	rc = ioctl(vcpu->fd, KVM_RUN, 0) ? errno : 0;
+	if (rc)
+		decode_error(vcpu, rc, exit);
 	else
 		decode(vcpu, exit);
+	if (reload && !vcpu->in_entry)
+		memset(reload_operands(vcpu), 0, RELOAD_SIZE);
 }
 
 bool tk_vcpu_in_entry(struct tk_vcpu *vcpu)

@@ -302,7 +302,9 @@ int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const stru
 	memcpy(tk_vcpu_kregs(vcpu), regs, sizeof(*regs));
 	vcpu->stop = TK_STOP_USER;
 	vcpu->after_syscall = vcpu->in_entry = vcpu->broken = false;
-	vcpu->reload = used && vm->kvm->sync_sregs && vm->kvm->cr4 & CR4_FSGSBASE;
+	/* On PVM even a new one may find another's selectors. RCX shows who can bear the cure. */
+	vcpu->reload = (used || regs->rcx == regs->rip) && vm->kvm->sync_sregs &&
+		       vm->kvm->cr4 & CR4_FSGSBASE;
 	*ret = vcpu;
 	return 0;
 }

@@ -5,6 +5,7 @@
  * what the program itself can find out (the guest's "probe").
  *
  *	test_reset [ROUNDS [SEED]]	random sequences of deeds, after each one alone
+ *	test_reset ROUNDS 0 DEEDS	only this one
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -340,13 +341,10 @@ int main(int argc, char **argv)
 	if (!mkdtemp(dir))
 		die(dir, strerror(errno));
 	prepare(dir);
-	if (argc > 3) {
-		tkvm_machine_destroy(try(make_fork(), argv[3], MAY_BE_STALE | NEVER_IDLE));
-		return 0;
-	}
-	fork = each_alone(make_fork());
+	fork = argc > 3 ? make_fork() : each_alone(make_fork());
 	for (unsigned int i = 0; i < rounds; i++)
-		fork = random_sequence(fork, &seed);
+		fork = argc > 3 ? try(fork, argv[3], MAY_BE_STALE | NEVER_IDLE)
+				: random_sequence(fork, &seed);
 	tkvm_machine_destroy(fork);
 	tkvm_image_put(image);
 	nftw(dir, remove_one, 20, FTW_DEPTH | FTW_PHYS);

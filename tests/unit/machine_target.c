@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The program that test_machine.c runs in machines: one deed, named by its first argument. */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,36 @@ static int leave_threads(void)
 	return 3;
 }
 
+static void *check_self(void *arg)
+{
+	void *self;
+
+	for (int i = 0; i < 20; i++) {
+		__asm__ volatile("mov %%fs:0, %0" : "=r"(self));
+		if (self != (void *)pthread_self())
+			abort();
+		if (i % 7 == 0)
+			sched_yield();
+	}
+	return arg;
+}
+
+/* New threads run on the vCPUs of those that ended, and must find nothing of them. */
+static int renew_threads(void)
+{
+	pthread_t t[3];
+
+	for (int i = 0; i < 300; i++) {
+		for (int k = 0; k < 3; k++)
+			if (pthread_create(&t[k], NULL, check_self, NULL))
+				return 1;
+		for (int k = 0; k < 3; k++)
+			if (pthread_join(t[k], NULL))
+				return 2;
+	}
+	return 5;
+}
+
 static int hang(void)
 {
 	while (pause() < 0)
@@ -111,6 +142,7 @@ static const struct {
 	{"overflow", overflow},
 	{"wait", wait_for_signal},
 	{"threads", leave_threads},
+	{"renew", renew_threads},
 	{"hang", hang},
 	{"stop", stop},
 	{"abort", deep_abort},

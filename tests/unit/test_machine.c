@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,36 @@ static void test_signal_ends_a_busy_program(void **state)
 	result = run(&f, 20000 * MS);
 	pthread_join(t, NULL);
 	assert_int_equal(result.signal, SIGTERM);
+	destroy(&f);
+}
+
+static atomic_int enough;
+
+/* SIGWINCH is ignored: all it does is to interrupt the vCPU wherever it is. */
+static void *pester(void *arg)
+{
+	for (unsigned int i = 0; !enough; i++) {
+		tkvm_machine_signal(arg, SIGWINCH);
+		for (volatile unsigned int k = 0; k < i % 5000; k++)
+			;
+	}
+	return NULL;
+}
+
+static void test_vcpus_are_used_again_under_interruptions(void **state)
+{
+	struct tkvm_result result;
+	struct fixture f;
+	pthread_t t;
+
+	create(&f, "renew", 0);
+	enough = 0;
+	assert_int_equal(pthread_create(&t, NULL, pester, f.machine), 0);
+	result = run(&f, 60000 * MS);
+	enough = 1;
+	pthread_join(t, NULL);
+	assert_int_equal(result.outcome, TKVM_EXITED);
+	assert_int_equal(result.status, 5);
 	destroy(&f);
 }
 
@@ -386,6 +417,7 @@ int main(void)
 		cmocka_unit_test(test_exit_ends_all_threads),
 		cmocka_unit_test(test_signal_from_another_thread),
 		cmocka_unit_test(test_signal_ends_a_busy_program),
+		cmocka_unit_test(test_vcpus_are_used_again_under_interruptions),
 		cmocka_unit_test(test_signal_before_the_run_is_kept),
 		cmocka_unit_test(test_stopped_program_continues),
 		cmocka_unit_test(test_idle_run_goes_on_later),
