@@ -2,7 +2,8 @@
 /*
  * Following a request through a program: what it may take of the client's bytes, what it sent, and
  * whether it is done. A request is over, once the program is idle,
- *  - when the response is complete (HTTP), or
+ *  - when request and response are complete (HTTP); a program that answers early may still want the
+ *    rest of the request, but only as long as it comes (ks_exchange_answered_at()), or
  *  - when it has closed the connection, or shut it down in both directions.
  *
  * The program's memory may vanish while it is looked at (files that are truncated): it is
@@ -64,6 +65,8 @@ static void on_took(void *ctx, size_t len)
 	exchange->ahead -= known;
 	if (len > known)
 		ks_http_input_body(&exchange->conn->http, len - known);
+	if (ks_exchange_answered_at(exchange))
+		atomic_store_explicit(&exchange->answered_at, ks_now(), memory_order_relaxed);
 }
 
 static void note_answer(struct ks_exchange *exchange)
@@ -167,7 +170,10 @@ int ks_exchange_offer(struct ks_exchange *exchange, struct tkvm_machine *fork)
 
 bool ks_exchange_is_over(const struct ks_exchange *exchange)
 {
-	return exchange->closed || exchange->shut == 3 || exchange->conn->http.response_complete;
+	const struct ks_http *http = &exchange->conn->http;
+
+	return exchange->closed || exchange->shut == 3 ||
+	       (http->response_complete && http->request_complete);
 }
 
 uint64_t ks_exchange_answered_at(const struct ks_exchange *exchange)

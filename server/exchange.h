@@ -15,7 +15,7 @@ struct ks_exchange {
 	bool accepted, closed, unchanged;
 	bool left_open;		      /* the program had not closed it when it was over */
 	unsigned int shut;	      /* 1: for reading, 2: for writing */
-	_Atomic uint64_t answered_at; /* when the response was complete; 0: it is not */
+	_Atomic uint64_t answered_at; /* when the response was complete, or input taken after it */
 	uint64_t guest_ns, reset_ns;
 };
 
@@ -26,6 +26,7 @@ int ks_exchange_offer(struct ks_exchange *exchange, struct tkvm_machine *fork);
 
 /* The program needs to do no more, if it is idle. */
 bool ks_exchange_is_over(const struct ks_exchange *exchange);
+/* Since when nothing has happened to the connection after the response; 0: that is not complete. */
 uint64_t ks_exchange_answered_at(const struct ks_exchange *exchange);
 
 /* The run ended; the fork will be reset or destroyed. */
