@@ -184,8 +184,8 @@ static void begin_request(struct ks_worker *worker, struct ks_conn *conn)
 	pthread_mutex_lock(&worker->lock);
 	worker->conn = conn;
 	worker->begun = ks_now();
-	pthread_mutex_unlock(&worker->lock);
 	atomic_store(&worker->stop, STOP_NOT);
+	pthread_mutex_unlock(&worker->lock);
 	if (conn->asked)
 		ks_observe(&worker->counters.wait, worker->begun - conn->asked_at);
 }
@@ -456,16 +456,16 @@ static bool has_left(int fd)
 
 static enum stop reason_to_stop(struct ks_worker *worker, uint64_t now)
 {
+	uint64_t answered;
+
 	if (atomic_load(&worker->pool->hurry))
 		return STOP_HURRY;
-	if (!worker->conn || now - worker->begun < PATIENCE)
+	if (!worker->conn || worker->begun + PATIENCE > now)
 		return STOP_NOT;
 	if (has_left(worker->conn->source.fd))
 		return STOP_GONE;
-	if (ks_exchange_answered_at(worker->exchange) &&
-	    now - ks_exchange_answered_at(worker->exchange) > PATIENCE)
-		return STOP_WORKS_ON;
-	return STOP_NOT;
+	answered = ks_exchange_answered_at(worker->exchange);
+	return answered && answered + PATIENCE < now ? STOP_WORKS_ON : STOP_NOT;
 }
 
 void ks_worker_check(struct ks_worker *worker, uint64_t now)
