@@ -73,6 +73,7 @@ static int create(struct run *run)
 		.cwd = run->config->cwd,
 		.trace_fd = run->trace_fd,
 		.randomize = 1,
+		.no_fast_path = run->config->no_fast_path,
 	};
 	struct tkvm_error err = {0};
 	char hostname[65] = "";

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/list.h"
+#include "guest/ahead.h"
 #include "guest/layout.h"
 #include "kvm/vcpu.h"
 
@@ -52,8 +53,8 @@ struct tk_vm {
 	unsigned int n_slots, cap_slots;
 	unsigned int n_vcpus; /* ever created: KVM cannot delete one */
 	unsigned int ring_bytes;
-	u8 *stacks;	     /* TK_STACKS_SIZE */
-	u8 *vvar;	     /* TK_VVAR_SIZE */
+	u8 *stacks;	     /* TK_STACKS_SIZE, and the shim's page */
+	u8 *vvar;	     /* TK_VVAR_SIZE, and TK_AHEAD_SIZE of what was read ahead */
 	struct tk_list idle; /* vCPUs whose owner destroyed them */
 };
 
@@ -67,6 +68,8 @@ struct tk_vcpu {
 	bool after_syscall; /* RCX and R11 may be clobbered on the way back */
 	bool in_entry;	    /* stopped on its way to us: the registers are not the program's */
 	bool broken;	    /* no way back to the program is known */
+	bool shim_kept;	    /* @shim is what the shim's page said when in_entry became true */
+	struct tk_shim_page shim;
 };
 
 /* One iretq frame, at the top of the exception stack (SDM 3A figure 6-9). */
@@ -84,6 +87,16 @@ int tk_probe(struct tk_kvm *kvm, struct tkvm_error *err) TK_MUST_CHECK;
 
 /* vcpu.c */
 void tk_vcpu_close(struct tk_vcpu *vcpu);
+
+/* shim.c: a vCPU that stopped at CPL 3 with RIP in PVM's entry page. */
+enum tk_shim_place {
+	TK_SHIM_OUTSIDE,
+	TK_SHIM_BEGUN, /* registers are the program's again; RIP is behind its SYSCALL, not yet done */
+	TK_SHIM_DONE,  /* the same, after the call */
+};
+enum tk_shim_place tk_shim_unwind(struct tk_vcpu *vcpu);
+/* The vCPU goes on in the entry code later, when the shim's page may be another thread's. */
+void tk_shim_keep(struct tk_vcpu *vcpu);
 
 /* vm.c: the spare VM, which is then the caller's, or NULL. */
 struct tk_vm *tk_vm_take_spare(const struct tk_kvm *kvm);

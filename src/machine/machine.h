@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "guest/clock.h"
+#include "machine/ahead.h"
 #include "kvm/kick.h"
 #include "kvm/vcpu.h"
 #include "task/task.h"
@@ -43,6 +44,7 @@ struct tkvm_machine {
 	struct tk_proc proc;
 	struct tk_policy rules; /* a copy, plus what every guest may read (rules.c) */
 	struct tk_clock clock;	/* keeps the vDSO's data page */
+	struct tk_ahead ahead;
 	bool randomize;
 	bool have_kvm, have_files; /* what there is to undo */
 

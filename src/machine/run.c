@@ -32,6 +32,7 @@ static void call(struct tkvm_machine *machine, struct tk_task *task)
 	long rc = tk_syscall(task);
 
 	set_result(task, rc);
+	tk_ahead_note(&machine->ahead, task, rc);
 	machine->look |= task->in_call;
 	/* What it passed was in order, but there is no memory left to put behind it. */
 	if (rc == -EFAULT && tk_mm_over_limit(machine->mm))
@@ -102,8 +103,11 @@ static void run_task(struct tkvm_machine *machine, struct tk_task *task)
 		if (machine->proc.exiting || machine->proc.stopped)
 			return;
 	}
+	if (!tk_vcpu_in_entry(vcpu))
+		tk_ahead_give(&machine->ahead, &machine->proc, &machine->clock);
 	tk_clock_update(&machine->clock);
 	tk_vcpu_run(vcpu, &exit);
+	tk_ahead_settle(&machine->ahead, &machine->proc);
 	task->regs = tk_vcpu_regs(vcpu);
 	machine->proc.stats.exits++;
 	answer(machine, task, vcpu, &exit);
