@@ -48,7 +48,7 @@
 #define TK_VVAR_VA     (TK_KERNEL_VA + TK_AREA_VDSO - TK_VVAR_SIZE)
 #define TK_VDSO_VA     (TK_KERNEL_VA + TK_AREA_VDSO)
 #define TK_STACK_SIZE  0x100 /* one vCPU's exception stack: all vectors enter by IST 1 */
-#define TK_STACKS_VA   (TK_KERNEL_VA + 0x100000)
+#define TK_STACKS_VA   (TK_KERNEL_VA + 0x80000)
 #define TK_STACKS_SIZE (TK_MAX_VCPUS * TK_STACK_SIZE)
 
 /* PVM: LSTAR, by offset in the entry page; at the page's start is the OUT. */
@@ -56,10 +56,10 @@
 
 /* Reading ahead (guest/ahead.h): struct tk_ahead_page, the data, and struct tk_shim_page. */
 #define TK_GPA_AHEAD	 (TK_GPA_VVAR + TK_VVAR_SIZE)
-#define TK_AHEAD_VA	 (TK_KERNEL_VA + 0x80000)
-#define TK_AHEAD_SIZE	 0x80000
+#define TK_AHEAD_VA	 (TK_KERNEL_VA + 0x100000)
+#define TK_AHEAD_SIZE	 0x100000
 #define TK_AHEAD_DATA	 0x1000 /* in it */
-#define TK_AHEAD_WINDOW	 0x7f000 /* the most that is read ahead */
+#define TK_AHEAD_WINDOW	 0xff000 /* the most that is read ahead */
 #define TK_GPA_SHIM	 (TK_GPA_STACKS + TK_STACKS_SIZE)
 #define TK_SHIM_VA	 (TK_STACKS_VA + TK_STACKS_SIZE)
 #define TK_SHIM_SIZE	 0x1000

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Getting a thread out of the shim (guest/entry.S) when it is stopped there: back to where it made
- * the system call if the shim had not come to its end, else forward to where it returns to. So above
- * this, a system call was either not made yet or is over.
+ * the system call if the shim had not come to its end, else forward to where it returns to. So
+ * above this, a system call was either not made yet or is over.
  *
  * What the shim saved lies where the program can write, too: it is the program's registers and
  * nothing else, whatever they are.

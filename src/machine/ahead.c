@@ -33,7 +33,8 @@ void tk_ahead_note(struct tk_ahead *ahead, const struct tk_task *task, long resu
 {
 	const struct tk_file *file;
 
-	if (!ahead->page || (u32)task->nr != SYS_read || result <= 0 || (u64)result != task->args[2])
+	if (!ahead->page || (u32)task->nr != SYS_read || result <= 0 ||
+	    (u64)result != task->args[2])
 		return;
 	file = tk_fd_get(&task->proc->files, task->args[0]);
 	if (!file || !tk_is_regular(file) || file->flags & O_DIRECT)

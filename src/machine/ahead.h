@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading ahead: a program that reads a regular file from one end to the other is given what it will
- * ask for next, and the shim answers from that. docs/internals/readahead.md says why nobody can tell.
+ * Reading ahead: a program that reads a regular file from one end to the other is given what it
+ * will ask for next, and the shim answers from that. docs/internals/readahead.md says why nobody
+ * can tell.
  */
 #ifndef TK_MACHINE_AHEAD_H
 #define TK_MACHINE_AHEAD_H
