@@ -8,9 +8,9 @@
  *
  * Physical: 0 up the area (descriptor tables, TSSs, entry code, vDSO image), one read-only
  * memslot that all VMs of a process share; 8 MiB up the vDSO's data and what was read ahead, a
- * read-only memslot per VM; 16 MiB up exception stacks and the shim's page; 256 MiB up page tables, never mapped at any virtual address (and in
- * a *writable* memslot: processors with nested paging treat their own walks as writes, SDM 3C
- * 29.3.3.2); 1 GiB up guest memory, in memslots of 64 MiB.
+ * read-only memslot per VM; 16 MiB up exception stacks and the shim's page; 256 MiB up page tables,
+ * never mapped at any virtual address (and in a *writable* memslot: processors with nested paging
+ * treat their own walks as writes, SDM 3C 29.3.3.2); 1 GiB up guest memory, in memslots of 64 MiB.
  */
 #ifndef TK_GUEST_LAYOUT_H
 #define TK_GUEST_LAYOUT_H
@@ -55,14 +55,14 @@
 #define TK_ENTRY_SHIM 0x10
 
 /* Reading ahead (guest/ahead.h): struct tk_ahead_page, the data, and struct tk_shim_page. */
-#define TK_GPA_AHEAD	 (TK_GPA_VVAR + TK_VVAR_SIZE)
-#define TK_AHEAD_VA	 (TK_KERNEL_VA + 0x100000)
-#define TK_AHEAD_SIZE	 0x100000
-#define TK_AHEAD_DATA	 0x1000 /* in it */
-#define TK_AHEAD_WINDOW	 0xff000 /* the most that is read ahead */
-#define TK_GPA_SHIM	 (TK_GPA_STACKS + TK_STACKS_SIZE)
-#define TK_SHIM_VA	 (TK_STACKS_VA + TK_STACKS_SIZE)
-#define TK_SHIM_SIZE	 0x1000
+#define TK_GPA_AHEAD	(TK_GPA_VVAR + TK_VVAR_SIZE)
+#define TK_AHEAD_VA	(TK_KERNEL_VA + 0x100000)
+#define TK_AHEAD_SIZE	0x100000
+#define TK_AHEAD_DATA	0x1000	/* in it */
+#define TK_AHEAD_WINDOW 0xff000 /* the most that is read ahead */
+#define TK_GPA_SHIM	(TK_GPA_STACKS + TK_STACKS_SIZE)
+#define TK_SHIM_VA	(TK_STACKS_VA + TK_STACKS_SIZE)
+#define TK_SHIM_SIZE	0x1000
 
 /* struct tk_ahead_page */
 #define TK_AHEAD_FD	  0

@@ -91,8 +91,8 @@ void tk_vcpu_close(struct tk_vcpu *vcpu);
 /* shim.c: a vCPU that stopped at CPL 3 with RIP in PVM's entry page. */
 enum tk_shim_place {
 	TK_SHIM_OUTSIDE,
-	TK_SHIM_BEGUN, /* registers are the program's again; RIP is behind its SYSCALL, not yet done */
-	TK_SHIM_DONE,  /* the same, after the call */
+	TK_SHIM_BEGUN, /* before the call; registers are the program's, RIP is behind its SYSCALL */
+	TK_SHIM_DONE,  /* after the call; the same */
 };
 enum tk_shim_place tk_shim_unwind(struct tk_vcpu *vcpu);
 /* The vCPU goes on in the entry code later, when the shim's page may be another thread's. */

@@ -23,11 +23,11 @@
 #include "base/error.h"
 #include "kvm/internal.h"
 
-#define STUBS_VA ((u64)TK_KERNEL_VA + TK_AREA_STUBS)
-#define ENTRY_VA ((u64)TK_KERNEL_VA + TK_AREA_ENTRY)
-#define SHIM_VA	 (ENTRY_VA + TK_ENTRY_SHIM)
+#define STUBS_VA    ((u64)TK_KERNEL_VA + TK_AREA_STUBS)
+#define ENTRY_VA    ((u64)TK_KERNEL_VA + TK_AREA_ENTRY)
+#define SHIM_VA	    (ENTRY_VA + TK_ENTRY_SHIM)
 #define SYSCALL_LEN 2
-#define OUT_LEN	 2 /* KVM leaves RIP on the OUT or behind it, as it happens to emulate it */
+#define OUT_LEN	    2 /* KVM leaves RIP on the OUT or behind it, as it happens to emulate it */
 
 #define RFLAGS_FIXED 0x2ull
 #define RFLAGS_TF    0x100ull

@@ -109,7 +109,7 @@ void tk_ahead_give(struct tk_ahead *ahead, struct tk_proc *proc, const struct tk
 	ahead->given = file;
 }
 
-void tk_ahead_settle(struct tk_ahead *ahead, struct tk_proc *proc)
+void tk_ahead_settle(struct tk_ahead *ahead, struct tk_proc *proc, bool early)
 {
 	struct tk_ahead_taken taken;
 	u32 given;
@@ -125,7 +125,8 @@ void tk_ahead_settle(struct tk_ahead *ahead, struct tk_proc *proc)
 	ahead->served += taken.reads;
 	if (proc->stats.calls)
 		proc->stats.calls[SYS_read] += taken.reads;
-	tk_ahead_learn(&ahead->pace, ahead->n, given, taken.bytes);
+	if (!early)
+		tk_ahead_learn(&ahead->pace, ahead->n, given, taken.bytes);
 }
 
 void tk_ahead_reset(struct tk_ahead *ahead)

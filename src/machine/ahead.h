@@ -39,8 +39,8 @@ void tk_ahead_note(struct tk_ahead *ahead, const struct tk_task *task, long resu
 /* The very last before the guest runs: nothing may come in between that the guest could notice. */
 void tk_ahead_give(struct tk_ahead *ahead, struct tk_proc *proc, const struct tk_clock *clock);
 
-/* The very first after it ran. */
-void tk_ahead_settle(struct tk_ahead *ahead, struct tk_proc *proc);
+/* The very first after it ran. @early: it was made to stop, so what it took says little. */
+void tk_ahead_settle(struct tk_ahead *ahead, struct tk_proc *proc, bool early);
 
 /*
  * Forget everything, also what the guest may have left in its page: as after tk_ahead_init(). For

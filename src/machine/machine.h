@@ -12,9 +12,9 @@
 #include <stdatomic.h>
 
 #include "guest/clock.h"
-#include "machine/ahead.h"
 #include "kvm/kick.h"
 #include "kvm/vcpu.h"
+#include "machine/ahead.h"
 #include "task/task.h"
 #include "tinykvm/machine.h"
 

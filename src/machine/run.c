@@ -107,7 +107,7 @@ static void run_task(struct tkvm_machine *machine, struct tk_task *task)
 		tk_ahead_give(&machine->ahead, &machine->proc, &machine->clock);
 	tk_clock_update(&machine->clock);
 	tk_vcpu_run(vcpu, &exit);
-	tk_ahead_settle(&machine->ahead, &machine->proc);
+	tk_ahead_settle(&machine->ahead, &machine->proc, exit.kind == TK_EXIT_INTERRUPTED);
 	task->regs = tk_vcpu_regs(vcpu);
 	machine->proc.stats.exits++;
 	answer(machine, task, vcpu, &exit);

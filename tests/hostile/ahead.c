@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Misuse of what answers reads inside the machine: `ahead ENTRY DATA PAGE`, the addresses of the entry
- * page, of what is read ahead and of the page that can be written. Faults are expected and survived;
- * what counts is that the file's bytes, once read properly again, are the file's.
+ * Misuse of what answers reads inside the machine: `ahead ENTRY DATA PAGE`, the addresses of the
+ * entry page, of what is read ahead and of the page that can be written. Faults are expected and
+ * survived; what counts is that the file's bytes, once read properly again, are the file's.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -210,6 +210,32 @@ static void test_a_bad_buffer_is_left_to_the_vmm(void **state)
 	}
 }
 
+/* A file behind the buffer was cut off: KVM says so in an exit of its own. */
+static void test_a_buffer_whose_memory_is_gone_is_left_to_the_vmm(void **state)
+{
+	int fd = memfd_create("cut", MFD_CLOEXEC);
+	void *map;
+
+	if (no_shim())
+		return;
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_int_equal(tk_vm_slot_add(rig.vm, RIG_GPA_FILE, 4096, map, 0), 0);
+	give(N);
+	load_read();
+	rig.r->rsi = RIG_FILE;
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	assert_int_equal(rig.r->rax, 99);
+	assert_memory_equal(map, data(), N);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	give(N);
+	load_read();
+	rig.r->rsi = RIG_FILE;
+	expect_left();
+	munmap(map, 4096);
+	close(fd);
+}
+
 static void test_a_stack_pointer_that_is_not_canonical_does_not_matter(void **state)
 {
 	if (no_shim())
@@ -366,6 +392,7 @@ int main(void)
 		RIG_TEST(test_flags_are_those_of_the_call),
 		RIG_TEST(test_anything_else_leaves_as_it_came),
 		RIG_TEST(test_a_bad_buffer_is_left_to_the_vmm),
+		RIG_TEST(test_a_buffer_whose_memory_is_gone_is_left_to_the_vmm),
 		RIG_TEST(test_a_stack_pointer_that_is_not_canonical_does_not_matter),
 		RIG_TEST(test_a_jump_to_any_byte_of_it_harms_nobody),
 		RIG_TEST(test_whatever_stands_in_its_page),
