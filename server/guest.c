@@ -97,6 +97,7 @@ static int create(const struct ks_guest *guest, bool gated, const int *listeners
 		.cwd = guest->config->cwd,
 		.trace_fd = guest->trace_fd,
 		.randomize = 1,
+		.no_fast_path = guest->config->no_fast_path,
 		.gate_listeners = gated,
 		.listeners = listeners,
 		.n_listeners = n,

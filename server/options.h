@@ -74,6 +74,8 @@
 	  "memory that the program may use, in MiB (8192)") \
 	X(MAX_ADDRESS_SPACE, max_address_space, "max-address-space", 0, NUMBER, "MIB", 256, 67108864, \
 	  "address space that the program may have in use, in MiB (122880)") \
+	X(NO_FAST_PATH, no_fast_path, "no-fast-path", 0, FLAG, NULL, 0, 0, \
+	  "let every system call leave the machine, also those that it could answer inside") \
 	X(TRACE, trace, "trace", 0, OUTPUT, "FILE", 0, 0, \
 	  "write each system call of the program to standard error, or to FILE") \
 	X(STATS, stats, "stats", 0, FLAG, NULL, 0, 0, \

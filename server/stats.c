@@ -58,6 +58,9 @@ static void print_totals(FILE *out, const struct tkvm_stats *stats, double secon
 	fprintf(out, "%12llu exits\n%12llu page faults\n%12llu system calls\n",
 		(unsigned long long)stats->exits, (unsigned long long)stats->faults,
 		(unsigned long long)stats->syscalls);
+	if (stats->inside)
+		fprintf(out, "%12llu of them answered inside the machine\n",
+			(unsigned long long)stats->inside);
 	if (stats->unknown_syscalls)
 		fprintf(out, "%12llu of them unknown (ENOSYS)\n",
 			(unsigned long long)stats->unknown_syscalls);

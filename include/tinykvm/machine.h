@@ -63,6 +63,8 @@ struct tkvm_machine_options {
 	unsigned int n_listeners;
 	/* Non-zero: addresses are random as on Linux. Otherwise they are the same in every run. */
 	int randomize;
+	/* Non-zero: every system call leaves the machine, also where it need not. */
+	int no_fast_path;
 };
 
 /*
@@ -160,7 +162,7 @@ TKVM_API const char *tkvm_machine_report(const struct tkvm_machine *machine);
 struct tkvm_stats {
 	size_t size;		   /* sizeof(struct tkvm_stats), set by the caller */
 	uint64_t exits;		   /* times the program left to the library */
-	uint64_t syscalls;	   /* system calls among them */
+	uint64_t syscalls;	   /* system calls */
 	uint64_t unknown_syscalls; /* answered with ENOSYS for want of a handler */
 	uint64_t faults;	   /* page faults among the exits */
 	uint64_t cpu_ns;	   /* CPU time used, guest and library */
@@ -168,6 +170,7 @@ struct tkvm_stats {
 	uint64_t virtual_bytes;	   /* address space it has mapped */
 	unsigned int threads;
 	unsigned int mappings;
+	uint64_t inside; /* system calls that were answered without leaving the machine */
 };
 
 /*

@@ -340,6 +340,13 @@ void tk_clock_fork(struct tk_clock *clock, const struct tk_clock *parent, struct
 	tk_clock_update(clock);
 }
 
+u64 tk_clock_deadline(const struct tk_clock *clock, u64 ns)
+{
+	if (clock->off || !clock->mono.rate)
+		return 0;
+	return now_tsc(clock) + cycles_of(ns, clock->mono.rate) + clock->guest_offset;
+}
+
 bool tk_clock_host_ok(void)
 {
 	const char *path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";

@@ -64,6 +64,9 @@ void tk_clock_fork(struct tk_clock *clock, const struct tk_clock *parent, struct
  */
 void tk_clock_update(struct tk_clock *clock);
 
+/* The guest's TSC in @ns nanoseconds from now; 0: not known. */
+u64 tk_clock_deadline(const struct tk_clock *clock, u64 ns);
+
 /* The host's clocks come from the TSC, so a line through TSC values describes them. Reads /sys. */
 bool tk_clock_host_ok(void);
 

@@ -3,19 +3,23 @@
  * All code that runs at CPL 0, and PVM's entry page. Each blob is copied to the start of its page
  * of the area (guest/layout.h fixes the offsets; .org makes the assembler check them).
  *
- * Rules: no stub touches user memory, the FPU, a segment register or any register but the one it
- * saved; none loops; none returns by itself from anything: the VMM always decides where the
+ * Rules for CPL 0: no stub touches user memory, the FPU, a segment register or any register but the
+ * one it saved; none loops; none returns by itself from anything: the VMM always decides where the
  * program goes on, by placing RIP on the SYSRETQ or on the IRETQ (see docs/internals/engine.md).
  * PVM emulates CPL 0 at some 0.6 us an instruction, hence the brevity.
+ *
+ * The entry page runs at CPL 3 and has no rights that the program has not. It touches the program's
+ * memory, and returns by itself: see docs/internals/readahead.md.
  */
 #include "guest/layout.h"
 
 	.section .rodata, "a"
 
-/* SYSCALL on PVM: stays at CPL 3, and lands here. The VMM sets RIP from RCX. */
-	.globl tk_entry_page, tk_entry_page_end
-	.hidden tk_entry_page, tk_entry_page_end
+/* SYSCALL on PVM: stays at CPL 3. By the OUT it leaves; the VMM sets RIP from RCX. */
+	.globl tk_entry_page, tk_entry_page_end, tk_shim_saved, tk_shim_done
+	.hidden tk_entry_page, tk_entry_page_end, tk_shim_saved, tk_shim_done
 tk_entry_page:
+.Lleave:
 	outb	%al, $TK_PORT_SYSCALL
 
 /*
@@ -36,7 +40,78 @@ tk_entry_page:
 	wrgsbase %r11
 	movq	reload + 16(%rip), %r11
 	jmp	*%rcx
-	.org	tk_entry_page + TK_ENTRY_END, 0xcc
+
+/* Where the entry page sees them, relative to itself. */
+#define AHEAD(field) (.Lleave + TK_AHEAD_VA - TK_KERNEL_VA - TK_AREA_ENTRY + (field))(%rip)
+#define SHIM(field)  (.Lleave + TK_SHIM_VA - TK_KERNEL_VA - TK_AREA_ENTRY + (field))(%rip)
+#define RFLAGS_OTHER 0x50500 /* TF DF RF AC: what the return below does not restore */
+
+/*
+ * SYSCALL lands here: read(fd, buffer, n) of what was read ahead, if that is all there; everything
+ * else leaves. RCX and R11 are as SYSCALL sets them. If this is interrupted, src/kvm/shim.c puts the
+ * thread back to its start, or to its end; so it has three parts: nothing has changed, RAX was 0 and
+ * what has changed is saved, all is done.
+ */
+	.org	tk_entry_page + TK_ENTRY_SHIM, 0xcc
+	testq	%rax, %rax
+	jnz	.Lleave
+	cmpl	%edi, AHEAD(TK_AHEAD_FD)
+	jne	.Lleave
+	movq	%rcx, SHIM(TK_SHIM_RCX)
+	movq	%rdx, SHIM(TK_SHIM_RDX)
+	movq	%rsi, SHIM(TK_SHIM_RSI)
+	movq	%rdi, SHIM(TK_SHIM_RDI)
+	jmp	.Ltry
+tk_shim_saved:
+.Lback:
+	movq	SHIM(TK_SHIM_RCX), %rcx
+	movq	SHIM(TK_SHIM_RDX), %rdx
+	movq	SHIM(TK_SHIM_RSI), %rsi
+	movq	SHIM(TK_SHIM_RDI), %rdi
+	xorl	%eax, %eax
+	jmp	.Lleave
+.Ltry:
+	testl	$RFLAGS_OTHER, %r11d
+	jnz	.Lback
+	movl	SHIM(TK_SHIM_TAKEN), %ecx
+	movl	AHEAD(TK_AHEAD_GIVEN), %eax
+	subq	%rcx, %rax
+	jb	.Lback
+	cmpq	%rax, %rdx
+	ja	.Lback
+	testq	%rdx, %rdx
+	jz	.Lback
+	rdtsc
+	shlq	$32, %rdx
+	orq	%rdx, %rax
+	cmpq	AHEAD(TK_AHEAD_DEADLINE), %rax
+	jae	.Lback
+	movq	%rsi, %rdi
+	leaq	AHEAD(TK_AHEAD_DATA), %rsi
+	addq	%rcx, %rsi
+	movq	SHIM(TK_SHIM_RDX), %rcx
+	rep movsb
+	movq	SHIM(TK_SHIM_RDX), %rdx
+	movq	SHIM(TK_SHIM_RSI), %rsi
+	movq	SHIM(TK_SHIM_RDI), %rdi
+	/* OF by an addition, SF ZF AF PF CF by SAHF: there is no stack for a POPF */
+	movl	%r11d, %eax
+	shrl	$11, %eax
+	andl	$1, %eax
+	addb	$0x7f, %al
+	movl	%r11d, %eax
+	xchgb	%al, %ah
+	sahf
+	/* so many bytes, and one read, more */
+	movabsq	$1 << 32, %rcx
+	movq	SHIM(TK_SHIM_TAKEN), %rax
+	leaq	(%rax,%rcx), %rax
+	leaq	(%rax,%rdx), %rax
+	movq	SHIM(TK_SHIM_RCX), %rcx
+	movq	%rax, SHIM(TK_SHIM_TAKEN)
+tk_shim_done:
+	movq	%rdx, %rax
+	jmp	*%rcx
 tk_entry_page_end:
 
 	.balign 16

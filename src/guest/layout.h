@@ -7,10 +7,10 @@
  * half (PVM runs CPL 3 code there natively, see docs/internals), lies the kernel area.
  *
  * Physical: 0 up the area (descriptor tables, TSSs, entry code, vDSO image), one read-only
- * memslot that all VMs of a process share; 8 MiB up the vDSO's data, a read-only memslot per VM;
- * 16 MiB up exception stacks; 256 MiB up page tables, never mapped at any virtual address (and in
- * a *writable* memslot: processors with nested paging treat their own walks as writes, SDM 3C
- * 29.3.3.2); 1 GiB up guest memory, in memslots of 64 MiB.
+ * memslot that all VMs of a process share; 8 MiB up the vDSO's data and what was read ahead, a
+ * read-only memslot per VM; 16 MiB up exception stacks and the shim's page; 256 MiB up page tables,
+ * never mapped at any virtual address (and in a *writable* memslot: processors with nested paging
+ * treat their own walks as writes, SDM 3C 29.3.3.2); 1 GiB up guest memory, in memslots of 64 MiB.
  */
 #ifndef TK_GUEST_LAYOUT_H
 #define TK_GUEST_LAYOUT_H
@@ -48,13 +48,37 @@
 #define TK_VVAR_VA     (TK_KERNEL_VA + TK_AREA_VDSO - TK_VVAR_SIZE)
 #define TK_VDSO_VA     (TK_KERNEL_VA + TK_AREA_VDSO)
 #define TK_STACK_SIZE  0x100 /* one vCPU's exception stack: all vectors enter by IST 1 */
-#define TK_STACKS_VA   (TK_KERNEL_VA + 0x100000)
+#define TK_STACKS_VA   (TK_KERNEL_VA + 0x80000)
 #define TK_STACKS_SIZE (TK_MAX_VCPUS * TK_STACK_SIZE)
 
-/* PVM: offset in the page at TK_AREA_ENTRY, and its operands: FS base, GS base, RFLAGS (vvar page). */
+/* PVM: offset in the page at TK_AREA_ENTRY, and its operands: FS base, GS base, RFLAGS (vvar page).
+ */
 #define TK_ENTRY_RELOAD 0x10
-#define TK_ENTRY_END	0x50
 #define TK_RELOAD_VA	(TK_VDSO_VA - 32)
+
+/* PVM: LSTAR, by offset in the entry page; at the page's start is the OUT. */
+#define TK_ENTRY_SHIM 0x50
+
+/* Reading ahead (guest/ahead.h): struct tk_ahead_page, the data, and struct tk_shim_page. */
+#define TK_GPA_AHEAD	(TK_GPA_VVAR + TK_VVAR_SIZE)
+#define TK_AHEAD_VA	(TK_KERNEL_VA + 0x100000)
+#define TK_AHEAD_SIZE	0x100000
+#define TK_AHEAD_DATA	0x1000	/* in it */
+#define TK_AHEAD_WINDOW 0xff000 /* the most that is read ahead */
+#define TK_GPA_SHIM	(TK_GPA_STACKS + TK_STACKS_SIZE)
+#define TK_SHIM_VA	(TK_STACKS_VA + TK_STACKS_SIZE)
+#define TK_SHIM_SIZE	0x1000
+
+/* struct tk_ahead_page */
+#define TK_AHEAD_FD	  0
+#define TK_AHEAD_GIVEN	  4
+#define TK_AHEAD_DEADLINE 8
+/* struct tk_shim_page */
+#define TK_SHIM_TAKEN 0
+#define TK_SHIM_RCX   8
+#define TK_SHIM_RDX   16
+#define TK_SHIM_RSI   24
+#define TK_SHIM_RDI   32
 
 /* Offsets in the page at TK_AREA_STUBS. Vector v's stub is at v * TK_STUB_STRIDE. */
 #define TK_STUB_STRIDE	16

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/list.h"
+#include "guest/ahead.h"
 #include "guest/layout.h"
 #include "kvm/vcpu.h"
 
@@ -52,9 +53,9 @@ struct tk_vm {
 	unsigned int n_slots, cap_slots;
 	unsigned int n_vcpus; /* ever created: KVM cannot delete one */
 	unsigned int ring_bytes;
-	u8 *stacks;	     /* TK_STACKS_SIZE */
-	u8 *vvar;	     /* TK_VVAR_SIZE */
-	struct tk_list idle; /* vCPUs whose owner destroyed them */
+	u8 *stacks;	      /* TK_STACKS_SIZE, and the shim's page */
+	u8 *vvar;	      /* TK_VVAR_SIZE, and TK_AHEAD_SIZE of what was read ahead */
+	struct tk_list idle;  /* vCPUs whose owner destroyed them */
 	struct tk_list rings; /* all vCPUs that have one */
 };
 
@@ -69,11 +70,13 @@ struct tk_vcpu {
 	unsigned int index;
 	struct kvm_run *run;
 	enum tk_stop stop;
-	bool after_syscall; /* RCX and R11 may be clobbered on the way back */
-	bool in_entry;	    /* stopped on its way to us: the registers are not the program's */
-	bool broken;	    /* no way back to the program is known */
-	bool reload;	    /* the next run sets the segment registers */
+	bool after_syscall;	/* RCX and R11 may be clobbered on the way back */
+	bool in_entry;		/* stopped on its way to us: the registers are not the program's */
+	bool broken;		/* no way back to the program is known */
+	bool reload;		/* the next run sets the segment registers */
 	struct kvm_sregs sregs; /* what it was set up with */
+	bool shim_kept;		/* @shim is what the shim's page said when in_entry became true */
+	struct tk_shim_page shim;
 };
 
 /* One iretq frame, at the top of the exception stack (SDM 3A figure 6-9). */
@@ -95,6 +98,15 @@ void tk_vcpu_close(struct tk_vcpu *vcpu);
 /* ring.c: 0 or -errno; nothing to do without a ring. */
 int tk_ring_map(struct tk_vcpu *vcpu) TK_MUST_CHECK;
 void tk_ring_unmap(struct tk_vcpu *vcpu);
+/* shim.c: a vCPU that stopped at CPL 3 with RIP in PVM's entry page. */
+enum tk_shim_place {
+	TK_SHIM_OUTSIDE,
+	TK_SHIM_BEGUN, /* before the call; registers are the program's, RIP is behind its SYSCALL */
+	TK_SHIM_DONE,  /* after the call; the same */
+};
+enum tk_shim_place tk_shim_unwind(struct tk_vcpu *vcpu);
+/* The vCPU goes on in the entry code later, when the shim's page may be another thread's. */
+void tk_shim_keep(struct tk_vcpu *vcpu);
 
 /* vm.c: the spare VM, which is then the caller's, or NULL. */
 struct tk_vm *tk_vm_take_spare(const struct tk_kvm *kvm);

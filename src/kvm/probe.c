@@ -32,12 +32,13 @@
 #define BOX_OFFSET  0x10000 /* in the stacks: beyond those of the first 256 vCPUs */
 #define TABLES_GPA  (TK_GPA_STACKS + BOX_OFFSET)
 #define CODE_GPA    (TABLES_GPA + TABLE_PAGES * TK_PAGE_SIZE)
-#define CODE_VA	    (TK_KERNEL_VA + 0x180000ull)
+#define CODE_VA	    (TK_KERNEL_VA + 0xd0000ull)
 #define DATA_VA	    (CODE_VA + TK_PAGE_SIZE)
 
 _Static_assert(BOX_OFFSET + BOX_PAGES * TK_PAGE_SIZE <= TK_STACKS_SIZE, "the sandbox's memory");
 _Static_assert(CODE_VA >> 21 == TK_KERNEL_VA >> 21, "one leaf");
-_Static_assert(CODE_VA >= TK_STACKS_VA + TK_STACKS_SIZE, "behind the stacks");
+_Static_assert(CODE_VA >= TK_SHIM_VA + TK_SHIM_SIZE, "behind the shim's page");
+_Static_assert(DATA_VA + DATA_PAGES * TK_PAGE_SIZE <= TK_AHEAD_VA, "below what is read ahead");
 
 struct sandbox {
 	struct tk_vm *vm;

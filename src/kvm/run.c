@@ -10,6 +10,7 @@
  *	KERNEL  no             a frame on the exception stack, RIP on IRETQ
  *
  * in_entry: as it is (an exception is being delivered, or a stub has not reached its OUT).
+ * A thread in the shim is put out of it at once (shim.c): it is always in one of these states.
  * broken: none; it left from CPL 0 in a way that no stub does.
  *
  * The only ioctl of a usual round is KVM_RUN. What the program left in registers is sanitised on
@@ -22,9 +23,11 @@
 #include "base/error.h"
 #include "kvm/internal.h"
 
-#define STUBS_VA ((u64)TK_KERNEL_VA + TK_AREA_STUBS)
-#define ENTRY_VA ((u64)TK_KERNEL_VA + TK_AREA_ENTRY)
-#define OUT_LEN	 2 /* KVM leaves RIP on the OUT or behind it, as it happens to emulate it */
+#define STUBS_VA    ((u64)TK_KERNEL_VA + TK_AREA_STUBS)
+#define ENTRY_VA    ((u64)TK_KERNEL_VA + TK_AREA_ENTRY)
+#define SHIM_VA	    (ENTRY_VA + TK_ENTRY_SHIM)
+#define SYSCALL_LEN 2
+#define OUT_LEN	    2 /* KVM leaves RIP on the OUT or behind it, as it happens to emulate it */
 
 #define RFLAGS_FIXED 0x2ull
 #define RFLAGS_TF    0x100ull
@@ -191,19 +194,27 @@ static void from_syscall(struct tk_vcpu *vcpu, enum tk_stop stop, struct tk_exit
 
 static bool in_reload(u64 rip)
 {
-	return rip >= ENTRY_VA + TK_ENTRY_RELOAD && rip < ENTRY_VA + TK_ENTRY_END;
+	return rip >= ENTRY_VA + TK_ENTRY_RELOAD && rip < ENTRY_VA + TK_ENTRY_SHIM;
+}
+
+/* It will leave as soon as it runs on. */
+static void keep_in_entry(struct tk_vcpu *vcpu)
+{
+	vcpu->in_entry = true;
+	tk_shim_keep(vcpu);
 }
 
 /* Stopped in the middle, by a signal or a full ring: present the program's registers if we can. */
 static void from_between(struct tk_vcpu *vcpu)
 {
 	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+	enum tk_shim_place place;
 	struct tk_iret_frame frame;
 
 	vcpu->after_syscall = false;
 	vcpu->stop = TK_STOP_USER;
 	if (event_pending(vcpu) || regs->rip == ENTRY_VA) {
-		vcpu->in_entry = true;
+		keep_in_entry(vcpu);
 		return;
 	}
 	if (is_pvm(vcpu) && in_reload(regs->rip)) {
@@ -213,6 +224,11 @@ static void from_between(struct tk_vcpu *vcpu)
 		vcpu->reload = true;
 		return;
 	}
+	place = tk_shim_unwind(vcpu);
+	if (place == TK_SHIM_BEGUN)
+		regs->rip -= SYSCALL_LEN; /* the call is not made yet */
+	if (place != TK_SHIM_OUTSIDE)
+		return;
 	if ((regs->rip & TK_PAGE_MASK) != STUBS_VA || privilege(vcpu) == 3)
 		return;
 	vcpu->stop = TK_STOP_KERNEL;
@@ -223,7 +239,7 @@ static void from_between(struct tk_vcpu *vcpu)
 	} else if (regs->rip == STUBS_VA + TK_STUB_IRETQ) {
 		pop_frame(vcpu, regs, &frame);
 	} else {
-		vcpu->in_entry = true;
+		keep_in_entry(vcpu);
 	}
 }
 
@@ -238,7 +254,7 @@ static void from_kernel_vector(struct tk_vcpu *vcpu, unsigned int vector, u64 ri
 			       struct tk_exit *exit)
 {
 	bool hw_trap = !is_pvm(vcpu) && vector == VECTOR_DB && rip == STUBS_VA + TK_STUB_SYSCALL;
-	bool pvm_fetch = is_pvm(vcpu) && vector == VECTOR_PF && rip == ENTRY_VA;
+	bool pvm_fetch = is_pvm(vcpu) && vector == VECTOR_PF && rip == SHIM_VA;
 
 	if (hw_trap || pvm_fetch)
 		from_syscall(vcpu, TK_STOP_KERNEL, exit);
@@ -259,6 +275,11 @@ static void from_vector(struct tk_vcpu *vcpu, unsigned int vector, struct tk_exi
 	}
 	if ((frame.cs & 3) != 3) {
 		from_kernel_vector(vcpu, vector, frame.rip, exit);
+		return;
+	}
+	/* The program's buffer is not there, or has no page yet: the VMM makes the call. */
+	if (tk_shim_unwind(vcpu) == TK_SHIM_BEGUN) {
+		from_syscall(vcpu, TK_STOP_KERNEL, exit);
 		return;
 	}
 	set_fault(exit, vector, 0);
@@ -352,7 +373,11 @@ static void from_no_memory(struct tk_vcpu *vcpu, struct tk_exit *exit)
 		memcpy(info, &vcpu->run->hw, sizeof(info));
 		exit->gpa = info[1];
 	}
-	from_between(vcpu);
+	/* The program's buffer, most likely: the VMM's own try tells. */
+	if (!event_pending(vcpu) && tk_shim_unwind(vcpu) == TK_SHIM_BEGUN)
+		from_syscall(vcpu, TK_STOP_USER, exit);
+	else
+		from_between(vcpu);
 }
 
 static void decode(struct tk_vcpu *vcpu, struct tk_exit *exit)
@@ -424,6 +449,7 @@ void tk_vcpu_run(struct tk_vcpu *vcpu, struct tk_exit *exit)
 		decode(vcpu, exit);
 	if (reload && !vcpu->in_entry)
 		memset(reload_operands(vcpu), 0, RELOAD_SIZE);
+	vcpu->shim_kept &= vcpu->in_entry;
 }
 
 bool tk_vcpu_in_entry(struct tk_vcpu *vcpu)

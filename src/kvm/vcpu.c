@@ -109,7 +109,7 @@ static int set_entry_msrs(const struct tk_vcpu *vcpu)
 				{.index = MSR_STAR,
 				 .data = (u64)TK_SEL_KERNEL_CS << 32 | (u64)TK_SEL_USER32_CS << 48},
 				{.index = MSR_LSTAR,
-				 .data = pvm ? TK_KERNEL_VA + TK_AREA_ENTRY
+				 .data = pvm ? TK_KERNEL_VA + TK_AREA_ENTRY + TK_ENTRY_SHIM
 					     : stubs + TK_STUB_SYSCALL},
 				{.index = MSR_CSTAR, .data = stubs + TK_STUB_COMPAT},
 				{.index = MSR_FMASK, .data = 0x47700}, /* AC NT IOPL DF IF TF */
@@ -301,7 +301,7 @@ int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const stru
 	}
 	memcpy(tk_vcpu_kregs(vcpu), regs, sizeof(*regs));
 	vcpu->stop = TK_STOP_USER;
-	vcpu->after_syscall = vcpu->in_entry = vcpu->broken = false;
+	vcpu->after_syscall = vcpu->in_entry = vcpu->broken = vcpu->shim_kept = false;
 	/* On PVM even a new one may find another's selectors. RCX shows who can bear the cure. */
 	vcpu->reload = (used || regs->rcx == regs->rip) && vm->kvm->sync_sregs &&
 		       vm->kvm->cr4 & CR4_FSGSBASE;

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/uregs.h"
+#include "guest/ahead.h"
 #include "kvm/kvm.h"
 
 /* X(NAME, "text") */
@@ -103,6 +104,13 @@ int tk_vm_for_each_kernel_range(struct tk_vm *vm,
 /* The vDSO's ELF header in guest memory (AT_SYSINFO_EHDR), and the host's view of its data page. */
 gva_t tk_vm_vdso(const struct tk_vm *vm);
 void *tk_vm_vvar(struct tk_vm *vm);
+
+/*
+ * The host's view of what is read ahead (guest/ahead.h), TK_AHEAD_SIZE bytes, NULL if this flavour
+ * has no shim to use it; and of the page that the shim writes.
+ */
+struct tk_ahead_page *tk_vm_ahead(struct tk_vm *vm);
+struct tk_shim_page *tk_vm_shim(struct tk_vm *vm);
 
 /*
  * Create a vCPU that will start at CPL 3 with *@regs, page-table root @cr3 and FS base @fs_base.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Owns the VM's descriptor, its memslots and the two pieces of kernel memory that are per VM:
- * exception stacks (written by the processor) and the vDSO's data (written by the VMM).
+ * exception stacks and the shim's page (written by the guest), the vDSO's data and what was read
+ * ahead (written by the VMM).
  *
  * Slots are only ever added. vCPUs cannot be deleted from a VM by KVM, so destroyed ones wait in
  * vm->idle to be used again.
@@ -14,6 +15,10 @@
 
 #include "guest/area.h"
 #include "kvm/internal.h"
+
+/* Two purposes each: a slot costs more than its pages. */
+#define VVAR_SLOT   (TK_VVAR_SIZE + TK_AHEAD_SIZE)
+#define STACKS_SLOT (TK_STACKS_SIZE + TK_SHIM_SIZE)
 
 static int make_room(struct tk_vm *vm)
 {
@@ -73,9 +78,9 @@ static int add_kernel_slots(struct tk_vm *vm)
 				TK_SLOT_READONLY);
 
 	if (!rc)
-		rc = tk_vm_slot_add(vm, TK_GPA_VVAR, TK_VVAR_SIZE, vm->vvar, TK_SLOT_READONLY);
+		rc = tk_vm_slot_add(vm, TK_GPA_VVAR, VVAR_SLOT, vm->vvar, TK_SLOT_READONLY);
 	if (!rc)
-		rc = tk_vm_slot_add(vm, TK_GPA_STACKS, TK_STACKS_SIZE, vm->stacks, 0);
+		rc = tk_vm_slot_add(vm, TK_GPA_STACKS, STACKS_SLOT, vm->stacks, 0);
 	return rc;
 }
 
@@ -122,12 +127,12 @@ static int create(struct tk_vm **ret, const struct tk_kvm *kvm, unsigned int rin
 		tk_fail_errno(err, -rc, "vm: dirty ring of %u bytes", ring_bytes);
 		goto out_close;
 	}
-	vm->stacks = map_memory(TK_STACKS_SIZE);
+	vm->stacks = map_memory(STACKS_SLOT);
 	if (vm->stacks == MAP_FAILED) {
 		rc = tk_fail_errno(err, errno, "vm: map the exception stacks");
 		goto out_close;
 	}
-	vm->vvar = map_memory(TK_VVAR_SIZE);
+	vm->vvar = map_memory(VVAR_SLOT);
 	if (vm->vvar == MAP_FAILED) {
 		rc = tk_fail_errno(err, errno, "vm: map the vDSO's data");
 		goto out_stacks;
@@ -140,9 +145,9 @@ static int create(struct tk_vm **ret, const struct tk_kvm *kvm, unsigned int rin
 	*ret = vm;
 	return 0;
 out_vvar:
-	munmap(vm->vvar, TK_VVAR_SIZE);
+	munmap(vm->vvar, VVAR_SLOT);
 out_stacks:
-	munmap(vm->stacks, TK_STACKS_SIZE);
+	munmap(vm->stacks, STACKS_SLOT);
 out_close:
 	close(vm->fd);
 	free(vm->slots);
@@ -172,8 +177,8 @@ void tk_vm_destroy(struct tk_vm *vm)
 	tk_list_for_each_safe (vcpu, tmp, &vm->idle, link)
 		tk_vcpu_close(vcpu);
 	close(vm->fd);
-	munmap(vm->vvar, TK_VVAR_SIZE);
-	munmap(vm->stacks, TK_STACKS_SIZE);
+	munmap(vm->vvar, VVAR_SLOT);
+	munmap(vm->stacks, STACKS_SLOT);
 	free(vm->slots);
 	free(vm);
 }
@@ -210,6 +215,15 @@ int tk_vm_for_each_kernel_range(struct tk_vm *vm,
 		 .size = vdso,
 		 .user = true,
 		 .exec = true},
+		{.va = TK_AHEAD_VA,
+		 .gpa = TK_GPA_AHEAD,
+		 .size = pvm ? TK_AHEAD_SIZE : 0,
+		 .user = true},
+		{.va = TK_SHIM_VA,
+		 .gpa = TK_GPA_SHIM,
+		 .size = pvm ? TK_SHIM_SIZE : 0,
+		 .user = true,
+		 .write = true},
 	};
 
 	for (size_t i = 0; i < TK_ARRAY_SIZE(ranges); i++) {
@@ -234,4 +248,16 @@ gva_t tk_vm_vdso(const struct tk_vm *vm)
 void *tk_vm_vvar(struct tk_vm *vm)
 {
 	return vm->vvar;
+}
+
+struct tk_ahead_page *tk_vm_ahead(struct tk_vm *vm)
+{
+	if (vm->kvm->flavour != TK_FLAVOUR_PVM)
+		return NULL;
+	return (struct tk_ahead_page *)(void *)(vm->vvar + TK_VVAR_SIZE);
+}
+
+struct tk_shim_page *tk_vm_shim(struct tk_vm *vm)
+{
+	return (struct tk_shim_page *)(void *)(vm->stacks + TK_STACKS_SIZE);
 }

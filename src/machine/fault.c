@@ -10,6 +10,9 @@
 #include "machine/machine.h"
 
 #define VECTOR_DB 1
+#define VECTOR_BP 3
+#define VECTOR_OF 4
+#define VECTOR_UD 6
 #define VECTOR_GP 13
 #define VECTOR_PF 14
 #define VECTOR_MF 16
@@ -35,14 +38,14 @@ static const struct trap {
 } traps[32] = {
 	[0] = {SIGFPE, FPE_INTDIV, ADDR_RIP}, /* #DE */
 	[VECTOR_DB] = {SIGTRAP, TRAP_TRACE, ADDR_RIP},
-	[3] = {SIGTRAP, SI_KERNEL, ADDR_NONE},	/* #BP */
-	[4] = {SIGSEGV, SI_KERNEL, ADDR_NONE},	/* #OF */
-	[5] = {SIGSEGV, SI_KERNEL, ADDR_NONE},	/* #BR */
-	[6] = {SIGILL, ILL_ILLOPN, ADDR_RIP},	/* #UD */
-	[9] = {SIGFPE, SI_KERNEL, ADDR_NONE},	/* coprocessor segment overrun */
-	[10] = {SIGSEGV, SI_KERNEL, ADDR_NONE}, /* #TS */
-	[11] = {SIGBUS, SI_KERNEL, ADDR_NONE},	/* #NP */
-	[12] = {SIGBUS, SI_KERNEL, ADDR_NONE},	/* #SS */
+	[VECTOR_BP] = {SIGTRAP, SI_KERNEL, ADDR_NONE}, /* #BP */
+	[VECTOR_OF] = {SIGSEGV, SI_KERNEL, ADDR_NONE}, /* #OF */
+	[5] = {SIGSEGV, SI_KERNEL, ADDR_NONE},	       /* #BR */
+	[VECTOR_UD] = {SIGILL, ILL_ILLOPN, ADDR_RIP},  /* #UD */
+	[9] = {SIGFPE, SI_KERNEL, ADDR_NONE},	       /* coprocessor segment overrun */
+	[10] = {SIGSEGV, SI_KERNEL, ADDR_NONE},	       /* #TS */
+	[11] = {SIGBUS, SI_KERNEL, ADDR_NONE},	       /* #NP */
+	[12] = {SIGBUS, SI_KERNEL, ADDR_NONE},	       /* #SS */
 	[VECTOR_GP] = {SIGSEGV, SI_KERNEL, ADDR_NONE},
 	[VECTOR_MF] = {SIGFPE, 0, ADDR_RIP},
 	[17] = {SIGBUS, BUS_ADRALN, ADDR_NONE}, /* #AC */
@@ -133,16 +136,43 @@ static void page_fault(struct tkvm_machine *machine, struct tk_task *task,
 	}
 }
 
-void tk_machine_fault(struct tkvm_machine *machine, struct tk_task *task,
-		      const struct tk_exit *exit)
+#define INT_N 0xcd
+
+/*
+ * PVM answers INT n with #UD. A processor goes through the gate (SDM 2A, INT n): 3 and 4 are open
+ * to programs and leave RIP behind the instruction, all others are #GP with the gate as error code.
+ */
+static void undo_emulation(struct tkvm_machine *machine, struct tk_task *task, struct tk_exit *exit)
 {
-	const struct trap *trap = &traps[exit->vector % TK_ARRAY_SIZE(traps)];
-	u64 rip = task->regs->rip;
+	u8 code[2];
+
+	if (tk_copy_in(machine->mm, code, task->regs->rip, sizeof(code)) || code[0] != INT_N)
+		return;
+	exit->error_code = 0;
+	if (code[1] == VECTOR_BP || code[1] == VECTOR_OF) {
+		exit->vector = code[1];
+		task->regs->rip += sizeof(code);
+	} else {
+		exit->vector = VECTOR_GP;
+		exit->error_code = code[1] * 8u + 2;
+	}
+}
+
+void tk_machine_fault(struct tkvm_machine *machine, struct tk_task *task,
+		      const struct tk_exit *reported)
+{
+	struct tk_exit copy = *reported, *exit = &copy;
+	const struct trap *trap;
+	u64 rip;
 
 	if (exit->vector == VECTOR_PF) {
 		page_fault(machine, task, exit);
 		return;
 	}
+	if (exit->vector == VECTOR_UD && machine->kvm.flavour == TK_FLAVOUR_PVM)
+		undo_emulation(machine, task, exit);
+	trap = &traps[exit->vector % TK_ARRAY_SIZE(traps)];
+	rip = task->regs->rip;
 	if (exit->vector >= TK_ARRAY_SIZE(traps) || !trap->signo) {
 		tk_machine_fail(machine, tk_cpu_get(task, NULL), exit);
 		return;

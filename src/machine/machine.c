@@ -66,6 +66,10 @@ static int create_hardware(struct tkvm_machine *machine, const struct tkvm_machi
 		return tk_fail_errno(err, -rc, "machine: map the kernel area");
 	tk_clock_init(&machine->clock, tk_vm_vvar(machine->vm),
 		      machine->kvm.host_tsc && tk_clock_host_ok(), 0, NULL);
+	/* A trace shows every call. */
+	machine->fast_path = !options->no_fast_path && options->trace_fd <= 0;
+	if (machine->fast_path)
+		tk_ahead_init(&machine->ahead, machine->vm);
 	return 0;
 }
 

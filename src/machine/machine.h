@@ -15,6 +15,7 @@
 #include "guest/clock.h"
 #include "kvm/kick.h"
 #include "kvm/vcpu.h"
+#include "machine/ahead.h"
 #include "task/task.h"
 #include "mm/image.h"
 #include "tinykvm/image.h"
@@ -66,6 +67,8 @@ struct tkvm_machine {
 	struct tk_policy rules; /* a copy, plus what every guest may read (rules.c) */
 	struct tk_clock clock;	/* keeps the vDSO's data page */
 	struct tk_fork *fork;	/* NULL: it is none */
+	struct tk_ahead ahead;
+	bool fast_path; /* calls may be answered inside the guest */
 	bool randomize;
 	bool have_kvm, have_files; /* what there is to undo */
 

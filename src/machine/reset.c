@@ -52,6 +52,7 @@ static int reset(struct tkvm_machine *machine)
 	rc = tk_mm_reset(machine->mm);
 	if (rc)
 		return rc;
+	tk_ahead_reset(&machine->ahead, machine->vm);
 	restore_loop(machine);
 	return tk_proc_restore(proc, tmpl, fork->files.renewed != renewed);
 }

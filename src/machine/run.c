@@ -35,6 +35,7 @@ static void call(struct tkvm_machine *machine, struct tk_task *task)
 
 	task->moved |= rc != TK_BLOCKED;
 	set_result(task, rc);
+	tk_ahead_note(&machine->ahead, task, rc);
 	machine->look |= task->in_call;
 	/* What it passed was in order, but there is no memory left to put behind it. */
 	if (rc == -EFAULT && tk_mm_over_limit(machine->mm))
@@ -107,8 +108,11 @@ static void run_task(struct tkvm_machine *machine, struct tk_task *task)
 		if (machine->proc.exiting || machine->proc.stopped)
 			return;
 	}
+	if (!tk_vcpu_in_entry(vcpu))
+		tk_ahead_give(&machine->ahead, &machine->proc, &machine->clock);
 	tk_clock_update(&machine->clock);
 	tk_vcpu_run(vcpu, &exit);
+	tk_ahead_settle(&machine->ahead, &machine->proc, exit.kind == TK_EXIT_INTERRUPTED);
 	task->regs = tk_vcpu_regs(vcpu);
 	machine->proc.stats.exits++;
 	answer(machine, task, vcpu, &exit);

@@ -30,6 +30,20 @@ struct tk_synth_row {
 	bool if_host;	 /* only if the host has it under the same path */
 };
 
+/* Readable files: with a fixed text, with one of our own making, with the host's if it has any. */
+#define TK_SYNTH_FIXED(path, content)                                                              \
+	{                                                                                          \
+		path, TK_SYNTH_FILE, 0444, .text = content "\n"                                    \
+	}
+#define TK_SYNTH_OURS(path, generator)                                                             \
+	{                                                                                          \
+		path, TK_SYNTH_FILE, 0444, .read = generator                                       \
+	}
+#define TK_SYNTH_HOSTS(path)                                                                       \
+	{                                                                                          \
+		path, TK_SYNTH_FILE, 0444, .read = tk_synth_host, .if_host = true                  \
+	}
+
 struct tk_synth_tree {
 	const struct tk_synth_row *rows;
 	size_t n;

@@ -93,18 +93,6 @@ static int node_meminfo(const struct tk_synth_at *at, struct tk_buf *out)
 	return 0;
 }
 
-#define FIXED(path, content)                                                                       \
-	{                                                                                          \
-		path, TK_SYNTH_FILE, 0444, .text = content "\n"                                    \
-	}
-#define OURS(path, generator)                                                                      \
-	{                                                                                          \
-		path, TK_SYNTH_FILE, 0444, .read = generator                                       \
-	}
-#define HOSTS(path)                                                                                \
-	{                                                                                          \
-		path, TK_SYNTH_FILE, 0444, .read = tk_synth_host, .if_host = true                  \
-	}
 #define CPU    "devices/system/cpu/"
 #define NODE   "devices/system/node/"
 #define CGROUP "fs/cgroup/"
@@ -114,89 +102,90 @@ static int node_meminfo(const struct tk_synth_at *at, struct tk_buf *out)
 /* clang-format off */
 /* A cache is there if the host has it. What it is shared with is gone. */
 #define CACHE(n)                                                                                   \
-	HOSTS(CPU "cpu0/cache/index" #n "/coherency_line_size"),                                   \
-	HOSTS(CPU "cpu0/cache/index" #n "/id"),                                                    \
-	HOSTS(CPU "cpu0/cache/index" #n "/level"),                                                 \
-	HOSTS(CPU "cpu0/cache/index" #n "/number_of_sets"),                                        \
-	HOSTS(CPU "cpu0/cache/index" #n "/physical_line_partition"),                               \
+	TK_SYNTH_HOSTS(CPU "cpu0/cache/index" #n "/coherency_line_size"),                                   \
+	TK_SYNTH_HOSTS(CPU "cpu0/cache/index" #n "/id"),                                                    \
+	TK_SYNTH_HOSTS(CPU "cpu0/cache/index" #n "/level"),                                                 \
+	TK_SYNTH_HOSTS(CPU "cpu0/cache/index" #n "/number_of_sets"),                                        \
+	TK_SYNTH_HOSTS(CPU "cpu0/cache/index" #n "/physical_line_partition"),                               \
 	{CPU "cpu0/cache/index" #n "/shared_cpu_list", TK_SYNTH_FILE, 0444, .text = "0\n",         \
 	 .if_host = true},                                                                         \
 	{CPU "cpu0/cache/index" #n "/shared_cpu_map", TK_SYNTH_FILE, 0444, .text = "1\n",          \
 	 .if_host = true},                                                                         \
-	HOSTS(CPU "cpu0/cache/index" #n "/size"),                                                  \
-	HOSTS(CPU "cpu0/cache/index" #n "/type"),                                                  \
-	HOSTS(CPU "cpu0/cache/index" #n "/ways_of_associativity")
+	TK_SYNTH_HOSTS(CPU "cpu0/cache/index" #n "/size"),                                                  \
+	TK_SYNTH_HOSTS(CPU "cpu0/cache/index" #n "/type"),                                                  \
+	TK_SYNTH_HOSTS(CPU "cpu0/cache/index" #n "/ways_of_associativity")
 /* clang-format on */
 
 static const struct tk_synth_row rows[] = {
-	FIXED(CLOCK "available_clocksource", "tsc"),
-	FIXED(CLOCK "current_clocksource", "tsc"),
+	TK_SYNTH_FIXED(CLOCK "available_clocksource", "tsc"),
+	TK_SYNTH_FIXED(CLOCK "current_clocksource", "tsc"),
 	CACHE(0),
 	CACHE(1),
 	CACHE(2),
 	CACHE(3),
-	FIXED(CPU "cpu0/topology/cluster_cpus", "1"),
-	FIXED(CPU "cpu0/topology/cluster_cpus_list", "0"),
-	FIXED(CPU "cpu0/topology/cluster_id", "0"),
-	FIXED(CPU "cpu0/topology/core_cpus", "1"),
-	FIXED(CPU "cpu0/topology/core_cpus_list", "0"),
-	FIXED(CPU "cpu0/topology/core_id", "0"),
-	FIXED(CPU "cpu0/topology/core_siblings", "1"),
-	FIXED(CPU "cpu0/topology/core_siblings_list", "0"),
-	FIXED(CPU "cpu0/topology/die_cpus", "1"),
-	FIXED(CPU "cpu0/topology/die_cpus_list", "0"),
-	FIXED(CPU "cpu0/topology/die_id", "0"),
-	FIXED(CPU "cpu0/topology/package_cpus", "1"),
-	FIXED(CPU "cpu0/topology/package_cpus_list", "0"),
-	FIXED(CPU "cpu0/topology/physical_package_id", "0"),
-	FIXED(CPU "cpu0/topology/thread_siblings", "1"),
-	FIXED(CPU "cpu0/topology/thread_siblings_list", "0"),
-	FIXED(CPU "isolated", ""),
-	FIXED(CPU "kernel_max", "0"),
-	FIXED(CPU "offline", ""),
-	FIXED(CPU "online", "0"),
-	FIXED(CPU "possible", "0"),
-	FIXED(CPU "present", "0"),
-	FIXED(CPU "smt/active", "0"),
-	FIXED(CPU "smt/control", "notsupported"),
-	FIXED(NODE "has_cpu", "0"),
-	FIXED(NODE "has_memory", "0"),
-	FIXED(NODE "has_normal_memory", "0"),
-	FIXED(NODE "node0/cpulist", "0"),
-	FIXED(NODE "node0/cpumap", "1"),
-	FIXED(NODE "node0/distance", "10"),
-	OURS(NODE "node0/meminfo", node_meminfo),
-	FIXED(NODE "online", "0"),
-	FIXED(NODE "possible", "0"),
-	FIXED(CGROUP "cgroup.controllers", "cpu memory pids"),
-	FIXED(CGROUP "cgroup.events", "populated 1\nfrozen 0"),
-	FIXED(CGROUP "cgroup.max.depth", "max"),
-	FIXED(CGROUP "cgroup.max.descendants", "max"),
-	OURS(CGROUP "cgroup.procs", procs),
-	FIXED(CGROUP "cgroup.stat", "nr_descendants 0\nnr_dying_descendants 0"),
-	FIXED(CGROUP "cgroup.subtree_control", ""),
-	OURS(CGROUP "cgroup.threads", threads),
-	FIXED(CGROUP "cgroup.type", "domain"),
-	FIXED(CGROUP "cpu.max", "100000 100000"),
-	OURS(CGROUP "cpu.stat", cpu_stat),
-	FIXED(CGROUP "cpu.weight", "100"),
-	OURS(CGROUP "memory.current", memory_current),
-	FIXED(CGROUP "memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0"),
-	FIXED(CGROUP "memory.high", "max"),
-	FIXED(CGROUP "memory.low", "0"),
-	OURS(CGROUP "memory.max", memory_max),
-	FIXED(CGROUP "memory.min", "0"),
-	OURS(CGROUP "memory.peak", memory_peak),
-	OURS(CGROUP "memory.stat", memory_stat),
-	FIXED(CGROUP "memory.swap.current", "0"),
-	FIXED(CGROUP "memory.swap.max", "0"),
-	OURS(CGROUP "pids.current", pids_current),
-	OURS(CGROUP "pids.max", pids_max),
-	FIXED(THP "defrag", "always defer defer+madvise [madvise] never"),
-	FIXED(THP "enabled", "always madvise [never]"),
-	FIXED(THP "hpage_pmd_size", "2097152"),
-	FIXED(THP "shmem_enabled", "always within_size advise [never] deny force"),
-	FIXED(THP "use_zero_page", "1"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/cluster_cpus", "1"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/cluster_cpus_list", "0"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/cluster_id", "0"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/core_cpus", "1"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/core_cpus_list", "0"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/core_id", "0"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/core_siblings", "1"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/core_siblings_list", "0"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/die_cpus", "1"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/die_cpus_list", "0"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/die_id", "0"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/package_cpus", "1"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/package_cpus_list", "0"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/physical_package_id", "0"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/thread_siblings", "1"),
+	TK_SYNTH_FIXED(CPU "cpu0/topology/thread_siblings_list", "0"),
+	TK_SYNTH_FIXED(CPU "isolated", ""),
+	TK_SYNTH_FIXED(CPU "kernel_max", "0"),
+	TK_SYNTH_FIXED(CPU "offline", ""),
+	TK_SYNTH_FIXED(CPU "online", "0"),
+	TK_SYNTH_FIXED(CPU "possible", "0"),
+	TK_SYNTH_FIXED(CPU "present", "0"),
+	TK_SYNTH_FIXED(CPU "smt/active", "0"),
+	TK_SYNTH_FIXED(CPU "smt/control", "notsupported"),
+	TK_SYNTH_FIXED(NODE "has_cpu", "0"),
+	TK_SYNTH_FIXED(NODE "has_memory", "0"),
+	TK_SYNTH_FIXED(NODE "has_normal_memory", "0"),
+	TK_SYNTH_FIXED(NODE "node0/cpulist", "0"),
+	TK_SYNTH_FIXED(NODE "node0/cpumap", "1"),
+	TK_SYNTH_FIXED(NODE "node0/distance", "10"),
+	TK_SYNTH_OURS(NODE "node0/meminfo", node_meminfo),
+	TK_SYNTH_FIXED(NODE "online", "0"),
+	TK_SYNTH_FIXED(NODE "possible", "0"),
+	TK_SYNTH_FIXED(CGROUP "cgroup.controllers", "cpu memory pids"),
+	TK_SYNTH_FIXED(CGROUP "cgroup.events", "populated 1\nfrozen 0"),
+	TK_SYNTH_FIXED(CGROUP "cgroup.max.depth", "max"),
+	TK_SYNTH_FIXED(CGROUP "cgroup.max.descendants", "max"),
+	TK_SYNTH_OURS(CGROUP "cgroup.procs", procs),
+	TK_SYNTH_FIXED(CGROUP "cgroup.stat", "nr_descendants 0\nnr_dying_descendants 0"),
+	TK_SYNTH_FIXED(CGROUP "cgroup.subtree_control", ""),
+	TK_SYNTH_OURS(CGROUP "cgroup.threads", threads),
+	TK_SYNTH_FIXED(CGROUP "cgroup.type", "domain"),
+	TK_SYNTH_FIXED(CGROUP "cpu.max", "100000 100000"),
+	TK_SYNTH_OURS(CGROUP "cpu.stat", cpu_stat),
+	TK_SYNTH_FIXED(CGROUP "cpu.weight", "100"),
+	TK_SYNTH_OURS(CGROUP "memory.current", memory_current),
+	TK_SYNTH_FIXED(CGROUP "memory.events",
+		       "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0"),
+	TK_SYNTH_FIXED(CGROUP "memory.high", "max"),
+	TK_SYNTH_FIXED(CGROUP "memory.low", "0"),
+	TK_SYNTH_OURS(CGROUP "memory.max", memory_max),
+	TK_SYNTH_FIXED(CGROUP "memory.min", "0"),
+	TK_SYNTH_OURS(CGROUP "memory.peak", memory_peak),
+	TK_SYNTH_OURS(CGROUP "memory.stat", memory_stat),
+	TK_SYNTH_FIXED(CGROUP "memory.swap.current", "0"),
+	TK_SYNTH_FIXED(CGROUP "memory.swap.max", "0"),
+	TK_SYNTH_OURS(CGROUP "pids.current", pids_current),
+	TK_SYNTH_OURS(CGROUP "pids.max", pids_max),
+	TK_SYNTH_FIXED(THP "defrag", "always defer defer+madvise [madvise] never"),
+	TK_SYNTH_FIXED(THP "enabled", "always madvise [never]"),
+	TK_SYNTH_FIXED(THP "hpage_pmd_size", "2097152"),
+	TK_SYNTH_FIXED(THP "shmem_enabled", "always within_size advise [never] deny force"),
+	TK_SYNTH_FIXED(THP "use_zero_page", "1"),
 };
 
 const struct tk_synth_tree tk_tree_sys = {rows, TK_ARRAY_SIZE(rows)};

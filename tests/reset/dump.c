@@ -228,6 +228,19 @@ static void dump_proc(struct tk_proc *proc, struct tk_buf *out)
 	dump_attrs(proc, out);
 }
 
+static void dump_ahead(struct tkvm_machine *machine, struct tk_buf *out)
+{
+	const struct tk_ahead *ahead = &machine->ahead;
+
+	say("ahead %d file %d end %lld n %llx fd %u want %d given %d pace %u %u %u\n",
+	    machine->fast_path, ahead->file != NULL, (long long)ahead->end, (ull)ahead->n,
+	    ahead->fd, ahead->want, ahead->given != NULL, ahead->pace.window, ahead->pace.pause,
+	    ahead->pace.penalty);
+	say("shim %llx\n", (ull)hash(tk_vm_shim(machine->vm), TK_SHIM_SIZE));
+	if (ahead->page)
+		say("given %llx\n", (ull)hash(ahead->page, TK_AHEAD_SIZE));
+}
+
 void dump_machine(struct tkvm_machine *machine, struct tk_buf *out)
 {
 	say("machine phase %d last %d vtime %lld turn %lld slice %lld fault %d %llx %llx failed "
@@ -240,4 +253,5 @@ void dump_machine(struct tkvm_machine *machine, struct tk_buf *out)
 	dump_proc(&machine->proc, out);
 	dump_files(machine, out);
 	dump_mm(machine->mm, out);
+	dump_ahead(machine, out);
 }

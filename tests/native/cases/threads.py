@@ -104,8 +104,9 @@ def java(cases):
         copy(directory, "rt/Threads.java")
         return [cases.Step(find("javac"), "Threads.java"), cases.Step(find("java"), "-version"),
                 cases.Step(find("java"), "Absent")]
-    cases.add("java-threads", setup=compiled, status=5, timeout=300)
-    cases.add("java-javac", setup=compiler, timeout=300, slow=True)
+    # One at a time: a JVM locks /tmp/hsperfdata_USER/PID, and guests have the same process id.
+    cases.add("java-threads", setup=compiled, status=5, timeout=300, group="java")
+    cases.add("java-javac", setup=compiler, timeout=300, slow=True, group="java")
 
 
 def python(cases):

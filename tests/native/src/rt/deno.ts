@@ -114,14 +114,14 @@ async function sqlite() {
 async function system() {
 	const caught = new Promise<void>(r => {
 		const handler = () => {
-			Deno.removeSignalListener("SIGUSR1", handler);
+			Deno.removeSignalListener("SIGUSR2", handler);
 			r();
 		};
-		Deno.addSignalListener("SIGUSR1", handler);
+		Deno.addSignalListener("SIGUSR2", handler);
 	});
-	Deno.kill(Deno.pid, "SIGUSR1");
+	Deno.kill(Deno.pid, "SIGUSR2");
 	await caught;
-	console.log("SIGUSR1");
+	console.log("SIGUSR2");
 	await Deno.mkdir("d/e", { recursive: true });
 	await Promise.all(Array.from({ length: 100 }, (_, i) => Deno.writeTextFile(`d/e/${i}`, `file ${i}`)));
 	const names = [];
