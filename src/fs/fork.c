@@ -148,6 +148,11 @@ static void settle(struct tk_forked_files *forked, unsigned int i, struct tk_fil
 	file->used = file->altered = false;
 }
 
+static bool lacks_path(const struct tk_file *file, const struct tk_file *tmpl)
+{
+	return tmpl->path && !file->path;
+}
+
 static int make(struct tk_forked_files *forked, unsigned int i, bool *fresh)
 {
 	const struct tk_file *tmpl = forked->frozen->tmpl[i], *mate = tmpl->mate;
@@ -159,6 +164,12 @@ static int make(struct tk_forked_files *forked, unsigned int i, bool *fresh)
 	rc = tmpl->ops->fork(tmpl, mate, &forked->ctx, made);
 	if (rc)
 		return rc;
+	if (lacks_path(made[0], tmpl) || (mate && lacks_path(made[1], mate))) {
+		tk_file_put(made[0]);
+		if (mate)
+			tk_file_put(made[1]);
+		return -ENOMEM;
+	}
 	settle(forked, i, made[0]);
 	fresh[i] = true;
 	if (!mate)

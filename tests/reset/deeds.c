@@ -365,6 +365,13 @@ static void locks(int conn)
 	syscall(SYS_flock, have.append, 2 /* LOCK_EX */);
 }
 
+static void record_lock(int conn)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_len = 10};
+
+	fcntl(have.append, F_SETLK, &lock);
+}
+
 static void pipes(int conn)
 {
 	(void)!read(have.full_pipe[0], junk, 5);
@@ -622,6 +629,7 @@ const struct deed deeds[] = {
 	{"offsets", offsets},
 	{"flags", flags},
 	{"locks", locks},
+	{"record_lock", record_lock},
 	{"pipes", pipes},
 	{"pipes_full", pipes_full},
 	{"counters", counters},
