@@ -209,7 +209,7 @@ static int pipe_reset(struct tk_file *file, const struct tk_file *tmpl)
 	rc = drain(file->hostfd);
 	if (!rc && frozen->n_bytes)
 		rc = file->mate ? fill(file->mate->hostfd, frozen) : -ESTALE;
-	return rc ? -ESTALE : 0;
+	return rc ? -ESTALE : 1;
 }
 
 static void pipe_release(struct tk_file *file)

@@ -316,6 +316,8 @@ static void listener_options(int conn)
 	fcntl(listener, F_SETFL, O_NONBLOCK);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &ms, sizeof(ms));
+	ms = 9;
+	setsockopt(listener, SOL_SOCKET, SO_RCVLOWAT, &ms, sizeof(ms));
 	listen(listener, 1000);
 }
 
