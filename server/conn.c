@@ -130,8 +130,11 @@ void ks_conn_refuse(struct ks_conn *conn, int status)
 	shutdown(conn->source.fd, SHUT_WR);
 }
 
-/* close(2) with unread input makes the kernel drop what was sent and not yet acknowledged. */
-static void drain(int fd)
+/*
+ * close(2) with unread input makes the kernel drop what was sent and not yet acknowledged. True at
+ * the end of what the client sends.
+ */
+static bool drain(int fd)
 {
 	char buf[4096];
 	size_t total = 0;
@@ -141,14 +144,25 @@ static void drain(int fd)
 		n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 		total += n > 0 ? (size_t)n : 0;
 	} while (n > 0 && total < DRAIN_MAX);
+	return !n || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+bool ks_conn_finish(struct ks_conn *conn)
+{
+	const struct ks_http *http = &conn->http;
+
+	if (conn->source.fd < 0)
+		return true;
+	if (!conn->lingers)
+		shutdown(conn->source.fd, SHUT_WR);
+	if (drain(conn->source.fd) || atomic_load(&conn->expired))
+		return true;
+	return !http->head_complete || http->request_complete || http->tunnel;
 }
 
 void ks_conn_close(struct ks_conn *conn)
 {
-	if (conn->source.fd >= 0) {
-		shutdown(conn->source.fd, SHUT_WR);
-		drain(conn->source.fd);
+	if (conn->source.fd >= 0)
 		close(conn->source.fd);
-	}
 	free(conn);
 }
