@@ -83,7 +83,7 @@ struct tkvm_fork_stats {
 	uint64_t hot_pages;	/* looked at in every reset now */
 	uint64_t dirty_pages;	/* found changed by the last reset */
 	uint64_t reprotects;	/* times that the set of hot pages was begun anew */
-	uint64_t vcpu_ioctls;	/* other than KVM_RUN, since it was made */
+	uint64_t vcpu_ioctls;	/* calls of KVM made by resets */
 	uint64_t restored_ranges; /* of the address space, whose mappings had changed */
 	uint64_t renewed_files;	/* open files that were made anew */
 	uint64_t private_bytes;	/* memory that only this fork has; measuring costs a walk */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The server that test_machine_fork.c freezes: it answers one request per connection. Started as
- * "fork_target KIND", KIND being how it waits: accept, epoll, edge, poll, select, thread.
+ * "fork_target KIND", KIND being how it waits: accept, epoll, edge, poll, select, timeout, thread.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -111,6 +111,20 @@ static void by_poll(void)
 	}
 }
 
+/* It ends when nothing comes for a second. */
+static void by_timeout(void)
+{
+	struct pollfd fds = {.fd = listener(SOCK_NONBLOCK), .events = POLLIN};
+	int conn;
+
+	while (poll(&fds, 1, 1000) == 1) {
+		conn = accept(fds.fd, NULL, NULL);
+		while (conn >= 0 && !answer(conn))
+			;
+	}
+	_exit(42);
+}
+
 static void by_select(void)
 {
 	int fd = listener(SOCK_NONBLOCK), conn;
@@ -184,6 +198,8 @@ int main(int argc, char **argv)
 		by_poll();
 	else if (!strcmp(kind, "select"))
 		by_select();
+	else if (!strcmp(kind, "timeout"))
+		by_timeout();
 	else if (!strcmp(kind, "thread"))
 		by_threads();
 	return 99;
