@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -271,6 +272,41 @@ static void test_ended_fork_is_not_reset(void **state)
 	tkvm_image_put(image);
 }
 
+static int stop_when_over(void *ctx)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000 >= *(long long *)ctx;
+}
+
+/* What cannot be in two machines is refused, and the program goes on as if nobody had asked. */
+static void test_refused_freeze_changes_nothing(void **state)
+{
+	struct tkvm_machine *master = boot("flight"), *fork;
+	struct tkvm_run_limits limits = {.size = sizeof(limits), .idle = stop_when_over};
+	struct tkvm_image *image = NULL;
+	struct tkvm_error err = {0};
+	struct tkvm_result result;
+	struct timespec now;
+	long long end;
+
+	expect_idle(master);
+	assert_int_equal(tkvm_machine_freeze(master, &image, &err), -ENOTSUP);
+	assert_non_null(strstr(err.message, "socket"));
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = now.tv_sec * 1000 + now.tv_nsec / 1000000 + 200;
+	limits.idle_ctx = &end;
+	usleep(400 * 1000);
+	assert_int_equal(tkvm_machine_run(master, &limits, &result, &err), 0);
+	assert_int_equal(result.outcome, TKVM_IDLE);
+	image = freeze(master);
+	fork = make_fork(image);
+	request(fork, "one", "one 1 8");
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+}
+
 static void test_wrong_uses_are_refused(void **state)
 {
 	struct tkvm_machine *master = boot("epoll"), *fork;
@@ -302,6 +338,7 @@ int main(void)
 		cmocka_unit_test(test_threads_fork_one_image),
 		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
 		cmocka_unit_test(test_ended_fork_is_not_reset),
+		cmocka_unit_test(test_refused_freeze_changes_nothing),
 		cmocka_unit_test(test_wrong_uses_are_refused),
 	};
 
