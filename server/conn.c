@@ -15,7 +15,7 @@
 #include "conn.h"
 
 /* Bodies up to this size are waited for; sockets hold more than that. */
-#define SMALL_BODY 8192
+#define SMALL_BODY 32768
 /* Unread input that is thrown away so that closing does not reset the connection. */
 #define DRAIN_MAX (256 * 1024)
 
@@ -75,20 +75,23 @@ enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool end
 	return judge(conn, (size_t)n == size || ended);
 }
 
-bool ks_conn_wait_for_more(struct ks_conn *conn)
+int ks_conn_wait_for_more(struct ks_conn *conn)
 {
 	int fd = conn->source.fd, want = (int)conn->seen + 1, value = 0, domain = 0;
 	socklen_t len = sizeof(int);
 
 	if (!conn->seen)
-		return true;
+		return 0;
 	/* Unix sockets take the option, but are ready all the same. */
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain == AF_UNIX)
-		return false;
+		return -EAGAIN;
 	if (!conn->lowat && getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &conn->lowat, &len))
-		return false;
-	return !setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof(want)) &&
-	       !getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, &len) && value >= want;
+		return -EAGAIN;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof(want)) ||
+	    getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, &len))
+		return -EAGAIN;
+	/* The kernel cuts it to what the buffer can hold. */
+	return value < want ? -ENOBUFS : 0;
 }
 
 void ks_conn_wait_no_more(struct ks_conn *conn)
@@ -102,6 +105,8 @@ void ks_conn_wait_no_more(struct ks_conn *conn)
 static const char *reason(int status)
 {
 	switch (status) {
+	case 400:
+		return "Bad Request";
 	case 502:
 		return "Bad Gateway";
 	case 503:

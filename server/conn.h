@@ -49,10 +49,10 @@ enum ks_look { KS_NOT_YET, KS_READY, KS_GONE };
 enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool ended);
 
 /*
- * Not to be ready again before more has come than was seen. False: that cannot be had, ask again
- * later.
+ * Not to be ready again before more has come than was seen. 0; -EAGAIN: that cannot be had, look
+ * again later; -ENOBUFS: no more will come before something is taken.
  */
-bool ks_conn_wait_for_more(struct ks_conn *conn);
+int ks_conn_wait_for_more(struct ks_conn *conn);
 /* Undo that. */
 void ks_conn_wait_no_more(struct ks_conn *conn);
 

@@ -32,7 +32,7 @@ struct listener {
 struct ks_lobby {
 	int epoll;
 	struct ks_source bell;
-	bool server_first;
+	bool server_first, http_only;
 	uint64_t max_idle;
 	atomic_bool closed;
 	pthread_mutex_t lock;
@@ -116,13 +116,14 @@ int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n
 	return 0;
 }
 
-struct ks_lobby *ks_lobby_new(bool server_first, uint64_t max_idle)
+struct ks_lobby *ks_lobby_new(bool server_first, bool http_only, uint64_t max_idle)
 {
 	struct ks_lobby *lobby = calloc(1, sizeof(*lobby));
 	int rc = -ENOMEM;
 
 	if (lobby) {
 		lobby->server_first = server_first;
+		lobby->http_only = http_only;
 		lobby->max_idle = max_idle;
 		lobby->all.next = lobby->all.prev = &lobby->all;
 		pthread_mutex_init(&lobby->lock, NULL);
@@ -199,22 +200,29 @@ static void enter(struct ks_lobby *lobby, struct ks_conn *conn)
 	pthread_mutex_unlock(&lobby->lock);
 }
 
-/* The connection is epoll's from here on: another worker may have it at once. */
-static void wait_in(struct ks_lobby *lobby, struct ks_conn *conn)
+/*
+ * The connection is epoll's from here on: another worker may have it at once. False: it is still
+ * ours, and there is nothing to wait for.
+ */
+static bool wait_in(struct ks_lobby *lobby, struct ks_conn *conn)
 {
 	int op = conn->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	int rc = conn->lingers ? 0 : ks_conn_wait_for_more(conn);
 
+	if (rc == -ENOBUFS)
+		return false;
 	conn->armed = true;
-	if (!ks_conn_wait_for_more(conn)) {
+	if (rc) {
 		atomic_store(&conn->late, true);
 		atomic_store(&conn->waits, true);
-		return;
+		return true;
 	}
 	atomic_store(&conn->waits, true);
 	if (arm(lobby, &conn->source, op)) {
 		atomic_store(&conn->waits, false);
 		end(lobby, conn);
 	}
+	return true;
 }
 
 void ks_lobby_drop(struct ks_lobby *lobby, struct ks_conn *conn)
@@ -275,6 +283,16 @@ static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *liste
 	return conn;
 }
 
+static struct ks_conn *hand_out(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	ks_conn_wait_no_more(conn);
+	if (!lobby->http_only || !conn->http.tunnel)
+		return conn;
+	ks_conn_refuse(conn, 400);
+	ks_lobby_drop(lobby, conn);
+	return NULL;
+}
+
 /* A connection that is its own: hand it out, let it wait, or end it. */
 static struct ks_conn *sort_out(struct ks_lobby *lobby, struct ks_conn *conn, void *buf,
 				size_t size, bool ended)
@@ -287,11 +305,11 @@ static struct ks_conn *sort_out(struct ks_lobby *lobby, struct ks_conn *conn, vo
 		return conn;
 	switch (ks_conn_look(conn, buf, size, ended)) {
 	case KS_READY:
-		ks_conn_wait_no_more(conn);
-		return conn;
+		return hand_out(lobby, conn);
 	case KS_NOT_YET:
-		wait_in(lobby, conn);
-		return NULL;
+		if (wait_in(lobby, conn))
+			return NULL;
+		return hand_out(lobby, conn);
 	case KS_GONE:
 		break;
 	}

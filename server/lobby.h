@@ -16,7 +16,7 @@ struct ks_lobby;
  * A lobby that accepts nothing yet. Clients may wait for @max_idle ns, UINT64_MAX: for ever. NULL
  * after a message.
  */
-struct ks_lobby *ks_lobby_new(bool server_first, uint64_t max_idle);
+struct ks_lobby *ks_lobby_new(bool server_first, bool http_only, uint64_t max_idle);
 /* Accept from duplicates of these from now on. 0, or -errno: nothing has changed. */
 int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n);
 /* Closes all connections. */

@@ -330,7 +330,8 @@ static int serve_frozen(struct server *server)
 	server->pool.guest = server->guest;
 	server->pool.image = server->master.image;
 	pthread_mutex_init(&server->pool.lock, NULL);
-	server->pool.lobby = ks_lobby_new(config->server_first, config->max_idle_time_ms * KS_MS);
+	server->pool.lobby = ks_lobby_new(config->server_first, config->http_only,
+					  config->max_idle_time_ms * KS_MS);
 	if (server->pool.lobby)
 		server->pool.reaper = ks_reaper_start(server->pool.lobby);
 	status = server->pool.reaper ? serve_with_workers(server) : KS_EXIT_FAILED;
@@ -354,6 +355,10 @@ int ks_serve_check(const struct ks_config *config)
 {
 	if (config->metrics && !config->ephemeral) {
 		ks_message("option --metrics: only with --ephemeral");
+		return KS_EXIT_USAGE;
+	}
+	if (config->http_only && config->server_first) {
+		ks_message("option --http-only: not with --server-first");
 		return KS_EXIT_USAGE;
 	}
 	return 0;
