@@ -323,6 +323,8 @@ static int serve_frozen(struct server *server)
 	const struct ks_config *config = server->guest->config;
 	int status = take_signals(server);
 
+	/* Not before: none may be lost in between. */
+	ks_signals_forward(NULL);
 	if (!status)
 		status = ks_master_freeze(&server->master);
 	if (status)
