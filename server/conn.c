@@ -15,7 +15,7 @@
 #include "conn.h"
 
 /* Bodies up to this size are waited for; sockets hold more than that. */
-#define SMALL_BODY 8192
+#define SMALL_BODY 32768
 /* Unread input that is thrown away so that closing does not reset the connection. */
 #define DRAIN_MAX (256 * 1024)
 
@@ -75,20 +75,23 @@ enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool end
 	return judge(conn, (size_t)n == size || ended);
 }
 
-bool ks_conn_wait_for_more(struct ks_conn *conn)
+int ks_conn_wait_for_more(struct ks_conn *conn)
 {
 	int fd = conn->source.fd, want = (int)conn->seen + 1, value = 0, domain = 0;
 	socklen_t len = sizeof(int);
 
 	if (!conn->seen)
-		return true;
+		return 0;
 	/* Unix sockets take the option, but are ready all the same. */
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain == AF_UNIX)
-		return false;
+		return -EAGAIN;
 	if (!conn->lowat && getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &conn->lowat, &len))
-		return false;
-	return !setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof(want)) &&
-	       !getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, &len) && value >= want;
+		return -EAGAIN;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof(want)) ||
+	    getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, &len))
+		return -EAGAIN;
+	/* The kernel cuts it to what the buffer can hold. */
+	return value < want ? -ENOBUFS : 0;
 }
 
 void ks_conn_wait_no_more(struct ks_conn *conn)
@@ -102,6 +105,8 @@ void ks_conn_wait_no_more(struct ks_conn *conn)
 static const char *reason(int status)
 {
 	switch (status) {
+	case 400:
+		return "Bad Request";
 	case 502:
 		return "Bad Gateway";
 	case 503:
@@ -130,8 +135,11 @@ void ks_conn_refuse(struct ks_conn *conn, int status)
 	shutdown(conn->source.fd, SHUT_WR);
 }
 
-/* close(2) with unread input makes the kernel drop what was sent and not yet acknowledged. */
-static void drain(int fd)
+/*
+ * close(2) with unread input makes the kernel drop what was sent and not yet acknowledged. True at
+ * the end of what the client sends.
+ */
+static bool drain(int fd)
 {
 	char buf[4096];
 	size_t total = 0;
@@ -141,14 +149,25 @@ static void drain(int fd)
 		n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 		total += n > 0 ? (size_t)n : 0;
 	} while (n > 0 && total < DRAIN_MAX);
+	return !n || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+bool ks_conn_finish(struct ks_conn *conn)
+{
+	const struct ks_http *http = &conn->http;
+
+	if (conn->source.fd < 0)
+		return true;
+	if (!conn->lingers)
+		shutdown(conn->source.fd, SHUT_WR);
+	if (drain(conn->source.fd) || atomic_load(&conn->expired))
+		return true;
+	return !http->head_complete || http->request_complete || http->tunnel;
 }
 
 void ks_conn_close(struct ks_conn *conn)
 {
-	if (conn->source.fd >= 0) {
-		shutdown(conn->source.fd, SHUT_WR);
-		drain(conn->source.fd);
+	if (conn->source.fd >= 0)
 		close(conn->source.fd);
-	}
 	free(conn);
 }

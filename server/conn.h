@@ -20,13 +20,14 @@ struct ks_conn {
 	struct ks_source source;     /* first member */
 	struct ks_conn *next, *prev; /* in the lobby's list, under its lock */
 	unsigned int listener;
-	atomic_bool waits;	/* in the lobby, with no worker */
-	_Atomic uint64_t since; /* when it came, or its last request ended */
-	atomic_bool expired;	/* housekeeping has shut it down */
-	atomic_bool late;	/* to be armed by housekeeping */
-	bool armed;		/* epoll knows it */
-	int lowat;		/* SO_RCVLOWAT as it was; 0: not changed */
-	bool asked;		/* a byte of the next request is here */
+	atomic_bool waits;    /* in the lobby, with no worker */
+	_Atomic uint64_t end; /* when it has waited too long */
+	bool lingers;	      /* it is over, but the client still sends */
+	atomic_bool expired;  /* housekeeping has shut it down */
+	atomic_bool late;     /* to be armed by housekeeping */
+	bool armed;	      /* epoll knows it */
+	int lowat;	      /* SO_RCVLOWAT as it was; 0: not changed */
+	bool asked;	      /* a byte of the next request is here */
 	uint64_t asked_at;
 	unsigned long requests; /* that it has had */
 	size_t seen;		/* bytes in the socket that @http was given */
@@ -48,17 +49,23 @@ enum ks_look { KS_NOT_YET, KS_READY, KS_GONE };
 enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool ended);
 
 /*
- * Not to be ready again before more has come than was seen. False: that cannot be had, ask again
- * later.
+ * Not to be ready again before more has come than was seen. 0; -EAGAIN: that cannot be had, look
+ * again later; -ENOBUFS: no more will come before something is taken.
  */
-bool ks_conn_wait_for_more(struct ks_conn *conn);
+int ks_conn_wait_for_more(struct ks_conn *conn);
 /* Undo that. */
 void ks_conn_wait_no_more(struct ks_conn *conn);
 
 /* Send an error response, as far as the socket takes it at once, and nothing after it. */
 void ks_conn_refuse(struct ks_conn *conn, int status);
 
-/* Close it so that what was sent arrives, and free it. */
+/*
+ * Send nothing more, and throw away what has come. True if it can be closed now; if not, the client
+ * is in the middle of a request: closing would make it lose the response.
+ */
+bool ks_conn_finish(struct ks_conn *conn);
+
+/* Close and free it. */
 void ks_conn_close(struct ks_conn *conn);
 
 #endif

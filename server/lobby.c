@@ -19,6 +19,9 @@
 #include "kvmserver.h"
 #include "lobby.h"
 
+/* How long a client may go on sending what nobody wants. */
+#define LINGER_NS (2 * KS_S)
+
 struct listener {
 	struct ks_source source; /* first member; fd -1: retired */
 	unsigned int index;
@@ -29,7 +32,8 @@ struct listener {
 struct ks_lobby {
 	int epoll;
 	struct ks_source bell;
-	bool server_first;
+	bool server_first, http_only;
+	uint64_t max_idle;
 	atomic_bool closed;
 	pthread_mutex_t lock;
 	struct ks_conn all; /* head of the list */
@@ -112,13 +116,15 @@ int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n
 	return 0;
 }
 
-struct ks_lobby *ks_lobby_new(bool server_first)
+struct ks_lobby *ks_lobby_new(bool server_first, bool http_only, uint64_t max_idle)
 {
 	struct ks_lobby *lobby = calloc(1, sizeof(*lobby));
 	int rc = -ENOMEM;
 
 	if (lobby) {
 		lobby->server_first = server_first;
+		lobby->http_only = http_only;
+		lobby->max_idle = max_idle;
 		lobby->all.next = lobby->all.prev = &lobby->all;
 		pthread_mutex_init(&lobby->lock, NULL);
 		pthread_mutex_init(&lobby->listening, NULL);
@@ -131,12 +137,27 @@ struct ks_lobby *ks_lobby_new(bool server_first)
 	return NULL;
 }
 
+static void leave(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	pthread_mutex_lock(&lobby->lock);
+	conn->prev->next = conn->next;
+	conn->next->prev = conn->prev;
+	lobby->open--;
+	pthread_mutex_unlock(&lobby->lock);
+}
+
+static void end(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	leave(lobby, conn);
+	ks_conn_close(conn);
+}
+
 void ks_lobby_free(struct ks_lobby *lobby)
 {
 	struct listener *listener;
 
 	while (lobby->all.next != &lobby->all)
-		ks_lobby_drop(lobby, lobby->all.next);
+		end(lobby, lobby->all.next);
 	retire(lobby, lobby->listeners);
 	while ((listener = lobby->listeners)) {
 		lobby->listeners = listener->next;
@@ -149,6 +170,14 @@ void ks_lobby_free(struct ks_lobby *lobby)
 	free(lobby);
 }
 
+static void set_end(struct ks_conn *conn, uint64_t ns)
+{
+	uint64_t now = ks_now();
+
+	atomic_store_explicit(&conn->end, ns < UINT64_MAX - now ? now + ns : UINT64_MAX,
+			      memory_order_relaxed);
+}
+
 static void begin_exchange(const struct ks_lobby *lobby, struct ks_conn *conn)
 {
 	ks_http_begin(&conn->http);
@@ -156,7 +185,7 @@ static void begin_exchange(const struct ks_lobby *lobby, struct ks_conn *conn)
 	conn->seen = 0;
 	conn->sent = 0;
 	conn->asked = false;
-	atomic_store_explicit(&conn->since, ks_now(), memory_order_relaxed);
+	set_end(conn, lobby->max_idle);
 }
 
 static void enter(struct ks_lobby *lobby, struct ks_conn *conn)
@@ -171,37 +200,43 @@ static void enter(struct ks_lobby *lobby, struct ks_conn *conn)
 	pthread_mutex_unlock(&lobby->lock);
 }
 
-static void leave(struct ks_lobby *lobby, struct ks_conn *conn)
-{
-	pthread_mutex_lock(&lobby->lock);
-	conn->prev->next = conn->next;
-	conn->next->prev = conn->prev;
-	lobby->open--;
-	pthread_mutex_unlock(&lobby->lock);
-}
-
-void ks_lobby_drop(struct ks_lobby *lobby, struct ks_conn *conn)
-{
-	leave(lobby, conn);
-	ks_conn_close(conn);
-}
-
-/* The connection is epoll's from here on: another worker may have it at once. */
-static void wait_in(struct ks_lobby *lobby, struct ks_conn *conn)
+/*
+ * The connection is epoll's from here on: another worker may have it at once. False: it is still
+ * ours, and there is nothing to wait for.
+ */
+static bool wait_in(struct ks_lobby *lobby, struct ks_conn *conn)
 {
 	int op = conn->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	int rc = conn->lingers ? 0 : ks_conn_wait_for_more(conn);
 
+	if (rc == -ENOBUFS)
+		return false;
 	conn->armed = true;
-	if (!ks_conn_wait_for_more(conn)) {
+	if (rc) {
 		atomic_store(&conn->late, true);
 		atomic_store(&conn->waits, true);
-		return;
+		return true;
 	}
 	atomic_store(&conn->waits, true);
 	if (arm(lobby, &conn->source, op)) {
 		atomic_store(&conn->waits, false);
-		ks_lobby_drop(lobby, conn);
+		end(lobby, conn);
 	}
+	return true;
+}
+
+void ks_lobby_drop(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	if (ks_conn_finish(conn)) {
+		end(lobby, conn);
+		return;
+	}
+	if (!conn->lingers) {
+		conn->lingers = true;
+		conn->seen = 0;
+		set_end(conn, LINGER_NS);
+	}
+	wait_in(lobby, conn);
 }
 
 void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn)
@@ -248,19 +283,33 @@ static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *liste
 	return conn;
 }
 
+static struct ks_conn *hand_out(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	ks_conn_wait_no_more(conn);
+	if (!lobby->http_only || !conn->http.tunnel)
+		return conn;
+	ks_conn_refuse(conn, 400);
+	ks_lobby_drop(lobby, conn);
+	return NULL;
+}
+
 /* A connection that is its own: hand it out, let it wait, or end it. */
 static struct ks_conn *sort_out(struct ks_lobby *lobby, struct ks_conn *conn, void *buf,
 				size_t size, bool ended)
 {
+	if (conn->lingers) {
+		ks_lobby_drop(lobby, conn);
+		return NULL;
+	}
 	if (lobby->server_first)
 		return conn;
 	switch (ks_conn_look(conn, buf, size, ended)) {
 	case KS_READY:
-		ks_conn_wait_no_more(conn);
-		return conn;
+		return hand_out(lobby, conn);
 	case KS_NOT_YET:
-		wait_in(lobby, conn);
-		return NULL;
+		if (wait_in(lobby, conn))
+			return NULL;
+		return hand_out(lobby, conn);
 	case KS_GONE:
 		break;
 	}
@@ -328,7 +377,7 @@ static void rearm_stuck(struct ks_lobby *lobby)
 	pthread_mutex_unlock(&lobby->listening);
 }
 
-void ks_lobby_expire(struct ks_lobby *lobby, uint64_t before)
+void ks_lobby_expire(struct ks_lobby *lobby, uint64_t now)
 {
 	struct ks_conn *conn;
 
@@ -337,7 +386,7 @@ void ks_lobby_expire(struct ks_lobby *lobby, uint64_t before)
 	arm_late(lobby);
 	for (conn = lobby->all.next; conn != &lobby->all; conn = conn->next) {
 		if (!atomic_load(&conn->waits) || atomic_load(&conn->expired) ||
-		    atomic_load(&conn->since) > before)
+		    atomic_load(&conn->end) > now)
 			continue;
 		atomic_store(&conn->expired, true);
 		shutdown(conn->source.fd, SHUT_RDWR);

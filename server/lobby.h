@@ -12,8 +12,11 @@
 
 struct ks_lobby;
 
-/* A lobby that accepts nothing yet. NULL after a message. */
-struct ks_lobby *ks_lobby_new(bool server_first);
+/*
+ * A lobby that accepts nothing yet. Clients may wait for @max_idle ns, UINT64_MAX: for ever. NULL
+ * after a message.
+ */
+struct ks_lobby *ks_lobby_new(bool server_first, bool http_only, uint64_t max_idle);
 /* Accept from duplicates of these from now on. 0, or -errno: nothing has changed. */
 int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n);
 /* Closes all connections. */
@@ -34,8 +37,8 @@ void ks_lobby_drop(struct ks_lobby *lobby, struct ks_conn *conn);
 /* No new connections; ks_lobby_next() does not wait any more. */
 void ks_lobby_close(struct ks_lobby *lobby);
 
-/* Housekeeping, now and then: end connections that waited since before @before (ks_now()). */
-void ks_lobby_expire(struct ks_lobby *lobby, uint64_t before);
+/* Housekeeping, now and then: end connections that have waited too long. */
+void ks_lobby_expire(struct ks_lobby *lobby, uint64_t now);
 
 struct ks_lobby_stats {
 	uint64_t accepted, expired;

@@ -272,9 +272,11 @@ int ks_master_boot(struct ks_master *master, const struct ks_guest *guest,
 	master->boot_ns = ks_now() - start;
 	if (!status && !master->ended)
 		status = warm_up(master);
-	if (!old)
+	if (!status && !master->ended)
+		status = keep_listeners(master);
+	if (!old && (status || master->ended))
 		ks_signals_forward(NULL);
-	return status || master->ended ? status : keep_listeners(master);
+	return status;
 }
 
 int ks_master_freeze(struct ks_master *master)

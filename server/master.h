@@ -27,7 +27,8 @@ struct ks_master {
  * status: after a message, or, with @ended, the program's own, which may be 0. ks_master_destroy()
  * in any case.
  * @old: the one that it will replace, whose listening sockets it gets, or NULL: signals go to the
- * program meanwhile. *@cancel (may be NULL) ends it.
+ * program meanwhile, and if it succeeds until ks_signals_forward(NULL). *@cancel (may be NULL) ends
+ * it.
  */
 int ks_master_boot(struct ks_master *master, const struct ks_guest *guest,
 		   const struct ks_master *old, const atomic_bool *cancel);

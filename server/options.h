@@ -70,6 +70,8 @@
 	  "with -e: close a connection that sends no complete request for so many seconds (60)") \
 	X(SERVER_FIRST, server_first, "server-first", 0, FLAG, NULL, 0, 0, \
 	  "with -e: the program speaks first; do not wait for a request before it gets a connection") \
+	X(HTTP_ONLY, http_only, "http-only", 0, FLAG, NULL, 0, 0, \
+	  "with -e: answer what is not HTTP/1 with status 400, rather than give it to the program") \
 	X(MAX_MAIN_MEMORY, max_main_memory, "max-main-memory", 0, NUMBER, "MIB", 1, 16777216, \
 	  "memory that the program may use, in MiB (8192)") \
 	X(MAX_ADDRESS_SPACE, max_address_space, "max-address-space", 0, NUMBER, "MIB", 256, 67108864, \

@@ -242,9 +242,9 @@ static bool handle_signal(struct server *server, int signo)
 
 static void keep_house(struct server *server)
 {
-	uint64_t now = ks_now(), idle = server->guest->config->max_idle_time_ms * KS_MS;
+	uint64_t now = ks_now();
 
-	ks_lobby_expire(server->pool.lobby, now > idle ? now - idle : 0);
+	ks_lobby_expire(server->pool.lobby, now);
 	for (unsigned int i = 0; i < server->n_workers; i++)
 		ks_worker_check(server->workers[i], now);
 	if (ks_reload_finish(&server->reload, &server->master, &server->pool))
@@ -323,6 +323,8 @@ static int serve_frozen(struct server *server)
 	const struct ks_config *config = server->guest->config;
 	int status = take_signals(server);
 
+	/* Not before: none may be lost in between. */
+	ks_signals_forward(NULL);
 	if (!status)
 		status = ks_master_freeze(&server->master);
 	if (status)
@@ -330,7 +332,8 @@ static int serve_frozen(struct server *server)
 	server->pool.guest = server->guest;
 	server->pool.image = server->master.image;
 	pthread_mutex_init(&server->pool.lock, NULL);
-	server->pool.lobby = ks_lobby_new(config->server_first);
+	server->pool.lobby = ks_lobby_new(config->server_first, config->http_only,
+					  config->max_idle_time_ms * KS_MS);
 	if (server->pool.lobby)
 		server->pool.reaper = ks_reaper_start(server->pool.lobby);
 	status = server->pool.reaper ? serve_with_workers(server) : KS_EXIT_FAILED;
@@ -354,6 +357,10 @@ int ks_serve_check(const struct ks_config *config)
 {
 	if (config->metrics && !config->ephemeral) {
 		ks_message("option --metrics: only with --ephemeral");
+		return KS_EXIT_USAGE;
+	}
+	if (config->http_only && config->server_first) {
+		ks_message("option --http-only: not with --server-first");
 		return KS_EXIT_USAGE;
 	}
 	return 0;

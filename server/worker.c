@@ -19,7 +19,7 @@
 #include "worker.h"
 
 #define MIB	 (1ull << 20)
-#define BUF_SIZE 16384
+#define BUF_SIZE 65536
 #define PATIENCE                                                                                   \
 	(100 * KS_MS) /* until a client that left is looked for, and work after a response */
 #define RETRY_US 100000

@@ -47,7 +47,10 @@ TKVM_API void tkvm_image_put(struct tkvm_image *image);
 /* All zero but @size is a good default. */
 struct tkvm_fork_options {
 	size_t size; /* sizeof(struct tkvm_fork_options) */
-	/* Bytes of memory it may fill beyond what is in the image, per run between resets; 0: 128 MiB. */
+	/*
+	 * Bytes of memory it may fill beyond what is in the image, per run between resets; 0: 128 MiB.
+	 * A fork that was reset may get up to half as much again.
+	 */
 	uint64_t max_memory;
 	/* Bytes of changed memory that a reset may keep at hand for the next run; 0: 64 MiB. */
 	uint64_t max_hot_memory;
@@ -60,7 +63,8 @@ struct tkvm_fork_options {
 
 /*
  * Make a machine in the frozen state. @options may be NULL.
- *   -EINVAL  options->size
+ *   -EINVAL      options->size
+ *   -EOPNOTSUPP  this host's KVM has no dirty rings (Linux before 5.11)
  *   -ENOMEM, -EMFILE, ...
  */
 TKVM_API int tkvm_image_fork(struct tkvm_image *image, const struct tkvm_fork_options *options,
@@ -82,8 +86,8 @@ struct tkvm_fork_stats {
 	uint64_t equal_pages;	/* looked at and found unchanged */
 	uint64_t hot_pages;	/* looked at in every reset now */
 	uint64_t dirty_pages;	/* found changed by the last reset */
-	uint64_t reprotects;	/* times that the set of hot pages was begun anew */
-	uint64_t vcpu_ioctls;	/* other than KVM_RUN, since it was made */
+	uint64_t reprotects;	/* times that KVM's lists of written pages were handed back */
+	uint64_t vcpu_ioctls;	/* calls of KVM made by resets */
 	uint64_t restored_ranges; /* of the address space, whose mappings had changed */
 	uint64_t renewed_files;	/* open files that were made anew */
 	uint64_t private_bytes;	/* memory that only this fork has; measuring costs a walk */

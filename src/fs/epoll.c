@@ -298,7 +298,7 @@ int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max
 }
 
 /* Once more what it was: registered with these events, or spent. */
-static int item_restore(struct tk_epoll_item *item, const struct tk_epoll_item *tmpl)
+static int item_restore(struct tk_epoll_item *item, const struct tk_epoll_item *tmpl, bool *stirred)
 {
 	struct tk_epoll *epoll = item->epoll;
 	bool same = item->events == tmpl->events && item->spent == tmpl->spent;
@@ -307,6 +307,7 @@ static int item_restore(struct tk_epoll_item *item, const struct tk_epoll_item *
 	item->data = tmpl->data;
 	if (same)
 		return 0;
+	*stirred = true;
 	item->events = tmpl->events;
 	item->spent = tmpl->spent;
 	/* EPOLLEXCLUSIVE cannot be set or kept by EPOLL_CTL_MOD. */
@@ -358,14 +359,14 @@ static int hush(struct tk_epoll *epoll)
 }
 
 int tk_epoll_restore(struct tk_epoll *epoll, const struct tk_epoll *tmpl,
-		     struct tk_file *const *now)
+		     struct tk_file *const *now, bool stirred)
 {
 	struct tk_epoll_item *item, *tmp;
 	struct tk_list *at;
 	int rc = 0;
 
 	if (!epoll->changed && epoll->n_items == tmpl->n_items)
-		return tmpl->quiet ? hush(epoll) : 0;
+		return tmpl->quiet && stirred ? hush(epoll) : 0;
 	tk_list_for_each_safe (item, tmp, &epoll->items, link)
 		if (!item->origin)
 			item_free(item);
@@ -374,13 +375,14 @@ int tk_epoll_restore(struct tk_epoll *epoll, const struct tk_epoll *tmpl,
 		tmp = tk_list_entry(at, struct tk_epoll_item, link);
 		if (at != &epoll->items && tmp->origin == item) {
 			at = at->next;
-			rc = item_restore(tmp, item);
+			rc = item_restore(tmp, item, &stirred);
 		} else {
 			rc = item_copy(epoll, item, now, at);
+			stirred = true;
 		}
 		if (rc)
 			return rc;
 	}
 	epoll->changed = false;
-	return tmpl->quiet ? hush(epoll) : 0;
+	return tmpl->quiet && stirred ? hush(epoll) : 0;
 }

@@ -55,10 +55,10 @@ void tk_epoll_refresh(struct tk_file *file);
 
 /*
  * Give @epoll, of a fork, the interest list of frozen @tmpl; @now are the fork's files by slot.
- * 0 or -errno.
+ * @stirred: putting those right may have looked like events. 0 or -errno.
  */
 int tk_epoll_restore(struct tk_epoll *epoll, const struct tk_epoll *tmpl,
-		     struct tk_file *const *now) TK_MUST_CHECK;
+		     struct tk_file *const *now, bool stirred) TK_MUST_CHECK;
 
 /*
  * @hostfd is going to be file->hostfd: move the registrations there. 0 or -errno, some of them may

@@ -58,7 +58,7 @@ static int eventfd_reset(struct tk_file *file, const struct tk_file *tmpl)
 		if (of(file)->semaphore && !n)
 			return -ESTALE;
 	tk_fork_common(file, tmpl);
-	return fill(file->hostfd, of(tmpl)->frozen) ? -ESTALE : 0;
+	return fill(file->hostfd, of(tmpl)->frozen) ? -ESTALE : 1;
 }
 
 static const struct tk_file_ops eventfd_ops = {

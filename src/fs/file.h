@@ -67,8 +67,9 @@ struct tk_file_ops {
 	int (*fork)(const struct tk_file *tmpl, const struct tk_file *mate,
 		    const struct tk_fork_ctx *ctx, struct tk_file *ret[2]);
 	/*
-	 * Make @file, a copy of @tmpl that was used, like that again; -ESTALE: make another. Not
-	 * called for what was @altered. NULL: -ESTALE
+	 * Make @file, a copy of @tmpl that was used, like that again: 0, or 1 if that may look
+	 * like an event to who watches it; -ESTALE: make another. Not called for what was @altered.
+	 * NULL: -ESTALE
 	 */
 	int (*reset)(struct tk_file *file, const struct tk_file *tmpl);
 };

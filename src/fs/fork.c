@@ -148,6 +148,11 @@ static void settle(struct tk_forked_files *forked, unsigned int i, struct tk_fil
 	file->used = file->altered = false;
 }
 
+static bool lacks_path(const struct tk_file *file, const struct tk_file *tmpl)
+{
+	return tmpl->path && !file->path;
+}
+
 static int make(struct tk_forked_files *forked, unsigned int i, bool *fresh)
 {
 	const struct tk_file *tmpl = forked->frozen->tmpl[i], *mate = tmpl->mate;
@@ -159,6 +164,12 @@ static int make(struct tk_forked_files *forked, unsigned int i, bool *fresh)
 	rc = tmpl->ops->fork(tmpl, mate, &forked->ctx, made);
 	if (rc)
 		return rc;
+	if (lacks_path(made[0], tmpl) || (mate && lacks_path(made[1], mate))) {
+		tk_file_put(made[0]);
+		if (mate)
+			tk_file_put(made[1]);
+		return -ENOMEM;
+	}
 	settle(forked, i, made[0]);
 	fresh[i] = true;
 	if (!mate)
@@ -262,7 +273,7 @@ static int restore_epolls(struct tk_forked_files *forked)
 
 		if (epoll)
 			rc = tk_epoll_restore(epoll, tk_epoll_of(forked->frozen->tmpl[i]),
-					      forked->now);
+					      forked->now, forked->stirred);
 	}
 	return rc;
 }
@@ -368,6 +379,7 @@ static int put_right(struct tk_forked_files *forked, unsigned int i)
 {
 	const struct tk_file *tmpl = forked->frozen->tmpl[i];
 	struct tk_file *file = forked->now[i];
+	int rc;
 
 	if (!file)
 		return 0;
@@ -375,7 +387,11 @@ static int put_right(struct tk_forked_files *forked, unsigned int i)
 		return -ESTALE;
 	if (!is_used(file) && !tk_epoll_of(file))
 		return 0;
-	return tmpl->ops->reset && !file->altered ? tmpl->ops->reset(file, tmpl) : -ESTALE;
+	if (!tmpl->ops->reset || file->altered)
+		return -ESTALE;
+	rc = tmpl->ops->reset(file, tmpl);
+	forked->stirred |= rc > 0;
+	return rc < 0 ? rc : 0;
 }
 
 static void put_all_right(struct tk_forked_files *forked)
@@ -420,6 +436,7 @@ int tk_files_reset(struct tk_forked_files *forked)
 
 	if (restore_memfd_contents(forked))
 		return -ESTALE;
+	forked->stirred = false;
 	tk_locks_destroy(table);
 	close_misplaced(forked);
 	put_all_right(forked);

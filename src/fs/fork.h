@@ -54,7 +54,8 @@ struct tk_forked_files {
 	struct tk_file **now; /* by slot; NULL: closed by the program */
 	struct tk_fdtable *table;
 	struct tk_fork_ctx ctx;
-	u64 renewed; /* made anew by resets */
+	bool stirred; /* a reset put files right that may look ready now */
+	u64 renewed;  /* made anew by resets */
 };
 
 /* Copy everything into empty @table and @ctx->ns. To be ended with tk_files_unfork() in any case.

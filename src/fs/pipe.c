@@ -209,7 +209,7 @@ static int pipe_reset(struct tk_file *file, const struct tk_file *tmpl)
 	rc = drain(file->hostfd);
 	if (!rc && frozen->n_bytes)
 		rc = file->mate ? fill(file->mate->hostfd, frozen) : -ESTALE;
-	return rc ? -ESTALE : 0;
+	return rc ? -ESTALE : 1;
 }
 
 static void pipe_release(struct tk_file *file)
@@ -232,7 +232,7 @@ static const struct tk_file_ops pipe_ops = {
 static struct tk_file *pipe_end(int hostfd, int flags)
 {
 	struct pipe_end *end = calloc(1, sizeof(*end));
-	struct tk_file *file = &end->file;
+	struct tk_file *file;
 	char name[32];
 	struct stat st;
 
@@ -241,6 +241,7 @@ static struct tk_file *pipe_end(int hostfd, int flags)
 		close(hostfd);
 		return NULL;
 	}
+	file = &end->file;
 	snprintf(name, sizeof(name), "pipe:[%lu]", (unsigned long)st.st_ino);
 	tk_file_init(file, &pipe_ops, hostfd, flags, name);
 	file->pollable = true;

@@ -93,7 +93,7 @@ static int timerfd_reset(struct tk_file *file, const struct tk_file *tmpl)
 {
 	tk_fork_common(file, tmpl);
 	of(file)->settime_flags = of(tmpl)->settime_flags;
-	return arm(file->hostfd, of(tmpl)) ? -ESTALE : 0;
+	return arm(file->hostfd, of(tmpl)) ? -ESTALE : 1;
 }
 
 static const struct tk_file_ops timerfd_ops = {

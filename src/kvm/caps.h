@@ -15,6 +15,6 @@ X(SYNC_REGS, true, "every exit would cost two more calls (Linux before 4.17)")
 X(IMMEDIATE_EXIT, true, "a guest could not be stopped without a race (Linux before 4.11)")
 X(XSAVE2, false, "AMX-sized state is not saved (Linux before 5.17)")
 X(VCPU_ATTRIBUTES, false, "the guest's clock cannot read the TSC directly (Linux before 5.16)")
-X(DIRTY_LOG_RING, false, "a fork is reset by comparing memory instead of by its list of writes (Linux before 5.11)")
+X(DIRTY_LOG_RING, false, "programs cannot be forked and reset (Linux before 5.11)")
 X(MEMORY_FAULT_INFO, false, "a truncated mapped file is found by looking at all of them (Linux before 6.8)")
 /* clang-format on */

@@ -86,7 +86,8 @@ struct tk_cow_range {
 
 struct tk_hot {
 	u32 page;
-	u32 idle; /* resets in a row that found it unchanged */
+	u16 idle;    /* resets in a row that found it unchanged */
+	u16 changed; /* that found it changed, or took it to be; see hot.c */
 };
 
 struct tk_cow {

@@ -229,6 +229,9 @@ static int freeze_piece(struct freezer *f, gva_t start, const u8 *hva, u64 n)
 	f->first = tk_page_of(f->mm, hva);
 	memset(&f->image->pages[f->first], page_kind(vma), n);
 	f->n = eof > start ? TK_MIN(n, (eof - start) >> TK_PAGE_SHIFT) : 0;
+	/* A mapping can be larger than our memfd: touching the rest is SIGBUS, for us as well. */
+	if (own_shared(vma))
+		memset(&f->image->pages[f->first + f->n], TK_PAGE_NONE, n - f->n);
 	if (!f->n || (vma->flags & TK_VMA_SHARED && !own_shared(vma)))
 		return 0;
 	read_pagemap(f);

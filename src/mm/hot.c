@@ -25,6 +25,9 @@
 
 #define COLD	   64
 #define COLD_AGAIN 4096
+/* A page that is found changed so often in a row is only compared in one of so many resets. */
+#define BUSY	4
+#define GLIMPSE 16
 
 void tk_hot_add(struct tk_mm *mm, u64 page)
 {
@@ -43,7 +46,7 @@ void tk_hot_add(struct tk_mm *mm, u64 page)
 		cow->hot = hot;
 		cow->room_hot = room;
 	}
-	cow->hot[cow->n_hot++] = (struct tk_hot){(u32)page, 0};
+	cow->hot[cow->n_hot++] = (struct tk_hot){.page = (u32)page};
 	cow->is_hot[page / 64] |= 1ull << page % 64;
 }
 
@@ -160,18 +163,26 @@ enum verdict {
 	FAILED
 };
 
-static enum verdict restore_copy(struct tk_mm *mm, u64 page, u8 state)
+/* Once more the same: compare and copy would read the page twice. */
+static bool is_busy(const struct tk_hot *hot)
 {
+	return hot->changed >= BUSY && hot->changed % GLIMPSE;
+}
+
+static enum verdict restore_copy(struct tk_mm *mm, const struct tk_hot *hot, u8 state)
+{
+	u64 page = hot->page;
+	bool look = !is_busy(hot);
 	u8 *to = tk_page_hva(mm, page);
 	const u8 *from = mm->cow->image->view + (page << TK_PAGE_SHIFT);
 
 	if (!(state & TK_PAGE_CONTENT)) {
-		if (tk_mm_page_is_zero(to))
+		if (look && tk_mm_page_is_zero(to))
 			return EQUAL;
 		memset(to, 0, TK_PAGE_SIZE);
 		return COPIED;
 	}
-	if (!memcmp(to, from, TK_PAGE_SIZE))
+	if (look && !memcmp(to, from, TK_PAGE_SIZE))
 		return EQUAL;
 	memcpy(to, from, TK_PAGE_SIZE);
 	return COPIED;
@@ -205,16 +216,16 @@ static enum verdict restore_file(struct tk_mm *mm, u64 page, const struct tk_ima
 	return pwrite(to->hostfd, want, (size_t)n, offset) == n ? COPIED : FAILED;
 }
 
-static enum verdict restore(struct tk_mm *mm, u64 page)
+static enum verdict restore(struct tk_mm *mm, const struct tk_hot *hot)
 {
 	const struct tk_image_vma *vma = NULL;
-	u8 state = frozen_state(mm, page, &vma);
+	u8 state = frozen_state(mm, hot->page, &vma);
 
 	switch (state & TK_PAGE_KIND) {
 	case TK_PAGE_COPY:
-		return restore_copy(mm, page, state);
+		return restore_copy(mm, hot, state);
 	case TK_PAGE_FILE:
-		return restore_file(mm, page, vma);
+		return restore_file(mm, hot->page, vma);
 	case TK_PAGE_SHARED:
 		return ALIEN;
 	default:
@@ -274,13 +285,14 @@ int tk_hot_restore(struct tk_mm *mm)
 		if (!tk_bit(cow->is_hot, hot.page)) /* forgotten, or met before */
 			continue;
 		cow->is_hot[hot.page / 64] &= ~(1ull << hot.page % 64);
-		verdict = restore(mm, hot.page);
+		verdict = restore(mm, &hot);
 		if (verdict == FAILED)
 			return -ESTALE;
 		cow->usage.copied_pages += verdict == COPIED;
 		cow->usage.dirty_pages += verdict == COPIED;
 		cow->usage.equal_pages += verdict == EQUAL;
-		hot.idle = verdict == EQUAL ? hot.idle + 1 : 0;
+		hot.idle = verdict == EQUAL ? (u16)(hot.idle + 1) : 0;
+		hot.changed = verdict == COPIED ? (u16)(hot.changed + 1) : 0;
 		if (verdict == GONE || is_cold(cow, &hot) || kept >= cow->max_hot)
 			rc = give_back(mm, &drop, hot.page);
 		else

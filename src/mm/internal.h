@@ -8,8 +8,9 @@
  *   host mapping what is behind it, and what the VMM can reach (host.c)
  *
  * Invariants, between any two calls from outside (check.c verifies them):
- *   1. In a bound chunk, the host mapping of every part of a vma is that vma's mapping, with the
- *      vma's protection; elsewhere it is an inaccessible reservation.
+ *   1. In a bound chunk, the host mapping of every part of a vma is that vma's mapping (in a fork:
+ *      or the image's, see cow.h), with the vma's protection; elsewhere it is an inaccessible
+ *      reservation.
  *   2. An unbound chunk has no content: no page of it was ever written since it was mapped.
  *   3. A page-table entry is zero, or lies in a vma and a bound chunk and is exact in P, W, NX
  *      and address. A zero entry in an accessible vma is filled at the first fault.

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include "net/rights.h"
 #include "task/fork.h"
 #include "task/futex.h"
 #include "task/signalfd.h"
@@ -64,6 +65,7 @@ int tk_proc_freezable(struct tk_proc *proc, struct tkvm_error *err)
 
 	if (proc->stopped)
 		return tk_fail(err, EBUSY, "freeze: the program was stopped by a signal");
+	tk_rights_sweep(&proc->net);
 	if (!tk_list_empty(&proc->net.flights))
 		return tk_fail(err, ENOTSUP,
 			       "freeze: open files are on their way through a socket");

@@ -200,6 +200,7 @@ static int take_request(struct client *c)
 	if (length && length < end)
 		size += strtoul(length + 15, NULL, 10);
 	if (size > c->have) {
+		misbehave(strchr(c->buf, ' ') + 1);
 		if (strstr(c->buf, "100-continue") && !c->continued++)
 			send_all(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 		return 0;

@@ -319,6 +319,8 @@ static void listener_options(int conn)
 	fcntl(listener, F_SETFL, O_NONBLOCK);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &ms, sizeof(ms));
+	ms = 9;
+	setsockopt(listener, SOL_SOCKET, SO_RCVLOWAT, &ms, sizeof(ms));
 	listen(listener, 1000);
 }
 
@@ -366,6 +368,13 @@ static void locks(int conn)
 	lock.l_start = 100;
 	fcntl(have.file, 37 /* F_OFD_SETLK */, &lock);
 	syscall(SYS_flock, have.append, 2 /* LOCK_EX */);
+}
+
+static void record_lock(int conn)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_len = 10};
+
+	fcntl(have.append, F_SETLK, &lock);
 }
 
 static void pipes(int conn)
@@ -648,6 +657,7 @@ const struct deed deeds[] = {
 	{"offsets", offsets},
 	{"flags", flags},
 	{"locks", locks},
+	{"record_lock", record_lock},
 	{"pipes", pipes},
 	{"pipes_full", pipes_full},
 	{"counters", counters},

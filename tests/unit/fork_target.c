@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The server that test_machine_fork.c freezes: it answers one request per connection. Started as
- * "fork_target KIND", KIND being how it waits: accept, epoll, edge, poll, select, thread.
+ * "fork_target KIND", KIND being how it waits: accept, epoll, edge, poll, select, timeout, flight,
+ * thread.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -111,6 +112,20 @@ static void by_poll(void)
 	}
 }
 
+/* It ends when nothing comes for a second. */
+static void by_timeout(void)
+{
+	struct pollfd fds = {.fd = listener(SOCK_NONBLOCK), .events = POLLIN};
+	int conn;
+
+	while (poll(&fds, 1, 1000) == 1) {
+		conn = accept(fds.fd, NULL, NULL);
+		while (conn >= 0 && !answer(conn))
+			;
+	}
+	_exit(42);
+}
+
 static void by_select(void)
 {
 	int fd = listener(SOCK_NONBLOCK), conn;
@@ -168,6 +183,43 @@ static void by_threads(void)
 	abort();
 }
 
+/* A descriptor on its way through a socket. */
+static int flying[2];
+
+static void start_flight(void)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS}};
+	struct iovec iov = {.iov_base = "x", .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, flying))
+		abort();
+	memcpy(CMSG_DATA(&control.head), &flying[0], sizeof(int));
+	if (sendmsg(flying[0], &msg, 0) != 1)
+		abort();
+}
+
+/* The flight ends when nobody comes for a while. */
+static void by_flight(void)
+{
+	struct pollfd wait = {.fd = listener(0), .events = POLLIN};
+	char byte;
+
+	start_flight();
+	if (poll(&wait, 1, 300) == 0 && read(flying[1], &byte, 1) != 1)
+		abort();
+	while (poll(&wait, 1, -1) == 1)
+		answer(accept(wait.fd, NULL, NULL));
+}
+
 int main(int argc, char **argv)
 {
 	const char *kind = argc > 1 ? argv[1] : "";
@@ -184,6 +236,10 @@ int main(int argc, char **argv)
 		by_poll();
 	else if (!strcmp(kind, "select"))
 		by_select();
+	else if (!strcmp(kind, "timeout"))
+		by_timeout();
+	else if (!strcmp(kind, "flight"))
+		by_flight();
 	else if (!strcmp(kind, "thread"))
 		by_threads();
 	return 99;

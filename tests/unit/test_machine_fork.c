@@ -2,6 +2,7 @@
 /* Servers frozen, forked and reset: the same answer to every request, and nothing left behind. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -30,16 +32,21 @@ static int stop_when_idle(void *ctx)
 	return 1;
 }
 
-static struct tkvm_result run(struct tkvm_machine *machine)
+static struct tkvm_result run_until(struct tkvm_machine *machine, int (*idle)(void *ctx))
 {
 	struct tkvm_run_limits limits = {
-		.size = sizeof(limits), .wall_ns = 10000 * MS, .idle = stop_when_idle};
+		.size = sizeof(limits), .wall_ns = 10000 * MS, .idle = idle};
 	struct tkvm_error err = {0};
 	struct tkvm_result result;
 
 	if (tkvm_machine_run(machine, &limits, &result, &err))
 		fail_msg("%s", err.message);
 	return result;
+}
+
+static struct tkvm_result run(struct tkvm_machine *machine)
+{
+	return run_until(machine, stop_when_idle);
 }
 
 static void expect_idle(struct tkvm_machine *machine)
@@ -193,6 +200,56 @@ static void test_threads(void **state)
 	serve("thread");
 }
 
+static void *serve_some(void *image)
+{
+	for (int i = 0; i < 3; i++) {
+		struct tkvm_machine *fork = make_fork(image);
+
+		for (int k = 0; k < 10; k++) {
+			request(fork, "one", "one 1 8");
+			request(fork, "two", "two 2 8");
+			reset(fork);
+		}
+		tkvm_machine_destroy(fork);
+	}
+	return NULL;
+}
+
+static void test_threads_fork_one_image(void **state)
+{
+	struct tkvm_machine *master = boot("epoll");
+	struct tkvm_image *image;
+	pthread_t threads[3];
+
+	expect_idle(master);
+	image = freeze(master);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, serve_some, image), 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	tkvm_image_put(image);
+}
+
+static void test_waits_are_not_over_sooner_for_having_been_frozen(void **state)
+{
+	struct tkvm_machine *master = boot("timeout"), *fork;
+	struct tkvm_image *image;
+
+	expect_idle(master);
+	image = freeze(master);
+	usleep(1200 * 1000);
+	fork = make_fork(image);
+	for (int i = 0; i < 2; i++) {
+		request(fork, "one", "one 1 8");
+		reset(fork);
+	}
+	/* nor does it wait for ever */
+	usleep(100 * 1000);
+	assert_int_equal(run_until(fork, NULL).status, 42);
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+}
+
 static void test_ended_fork_is_not_reset(void **state)
 {
 	struct tkvm_machine *master = boot("epoll"), *fork;
@@ -209,6 +266,41 @@ static void test_ended_fork_is_not_reset(void **state)
 	tkvm_machine_destroy(fork);
 	assert_int_equal(n, 1);
 	close(conn);
+	fork = make_fork(image);
+	request(fork, "one", "one 1 8");
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+}
+
+static int stop_when_over(void *ctx)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000 >= *(long long *)ctx;
+}
+
+/* What cannot be in two machines is refused, and the program goes on as if nobody had asked. */
+static void test_refused_freeze_changes_nothing(void **state)
+{
+	struct tkvm_machine *master = boot("flight"), *fork;
+	struct tkvm_run_limits limits = {.size = sizeof(limits), .idle = stop_when_over};
+	struct tkvm_image *image = NULL;
+	struct tkvm_error err = {0};
+	struct tkvm_result result;
+	struct timespec now;
+	long long end;
+
+	expect_idle(master);
+	assert_int_equal(tkvm_machine_freeze(master, &image, &err), -ENOTSUP);
+	assert_non_null(strstr(err.message, "socket"));
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = now.tv_sec * 1000 + now.tv_nsec / 1000000 + 200;
+	limits.idle_ctx = &end;
+	usleep(400 * 1000);
+	assert_int_equal(tkvm_machine_run(master, &limits, &result, &err), 0);
+	assert_int_equal(result.outcome, TKVM_IDLE);
+	image = freeze(master);
 	fork = make_fork(image);
 	request(fork, "one", "one 1 8");
 	tkvm_machine_destroy(fork);
@@ -243,7 +335,10 @@ int main(void)
 		cmocka_unit_test(test_poll),
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_threads_fork_one_image),
+		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
 		cmocka_unit_test(test_ended_fork_is_not_reset),
+		cmocka_unit_test(test_refused_freeze_changes_nothing),
 		cmocka_unit_test(test_wrong_uses_are_refused),
 	};
 

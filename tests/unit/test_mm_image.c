@@ -397,6 +397,31 @@ static void test_shared_memory_that_was_removed_comes_back(void **state)
 	assert_int_equal(rig_peek(f->mm, f->shared + PAGE), 32);
 }
 
+/* Beyond the end of the object; what lies there for a while is the request's own memory. */
+static void test_shared_memory_shorter_than_its_mapping(void **state)
+{
+	struct tk_mm *mm = rig_new(TK_GIB(1), 0, 1000), *fork;
+	struct tk_mm_image *image;
+	gva_t addr = (gva_t)tk_mm_mmap(mm, 0, 4 * PAGE, RW, SHARED, NULL, 0);
+	const gva_t to = 0x300000000000;
+	long rc = tk_mm_mremap(mm, addr, 4 * PAGE, 12 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+
+	assert_int_equal(rc, to);
+	assert_true(rig_poke(mm, to + PAGE, 7));
+	assert_int_equal(rig_peek(mm, to + 8 * PAGE), -1);
+	image = rig_freeze(mm);
+	tk_mm_destroy(mm);
+	fork = rig_fork(image);
+	rc = tk_mm_mmap(fork, to + 2 * PAGE, 8 * PAGE, RW, PRIVATE | MAP_FIXED, NULL, 0);
+	assert_int_equal(rc, to + 2 * PAGE);
+	for (unsigned int i = 0; i < 10; i++)
+		assert_true(rig_poke(fork, to + i * PAGE, 9));
+	rig_reset(fork);
+	assert_int_equal(rig_peek(fork, to + 8 * PAGE), -1);
+	tk_mm_destroy(fork);
+	tk_mm_image_put(image);
+}
+
 /* Pages of it would be written where nothing says which they are. */
 static void test_a_second_mapping_of_shared_memory_ends_resets(void **state)
 {
@@ -769,6 +794,7 @@ int main(void)
 		fork_test(test_protections_come_back),
 		fork_test(test_shared_memory_outlives_its_mapping),
 		fork_test(test_shared_memory_that_was_removed_comes_back),
+		cmocka_unit_test(test_shared_memory_shorter_than_its_mapping),
 		fork_test(test_a_second_mapping_of_shared_memory_ends_resets),
 		cmocka_unit_test(test_stacks_shrink_again),
 		fork_test(test_names_locks_and_limits_come_back),

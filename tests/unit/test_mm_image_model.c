@@ -524,7 +524,7 @@ static u64 first_seed(void)
 static void test_reset_is_like_new(void **state)
 {
 	for (u64 i = 0; i < 4; i++)
-		run(first_seed() + i, NULL, rounds(40));
+		run(first_seed() + i, NULL, rounds(20));
 }
 
 static void test_reset_is_like_new_in_a_vm(void **state)
@@ -537,7 +537,69 @@ static void test_reset_is_like_new_in_a_vm(void **state)
 		skip();
 	}
 	for (u64 i = 0; i < 2; i++)
-		run(first_seed() + 50 + i, &kvm, rounds(40));
+		run(first_seed() + 50 + i, &kvm, rounds(20));
+	tk_kvm_close(&kvm);
+}
+
+static long faults(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+static void steady_round(struct world *w, u32 value)
+{
+	for (unsigned int page = 0; page < 40; page++) {
+		u32 v = value;
+
+		assert_true(guest(w, STORE, WINDOW + page * 5 * PAGE, &v));
+	}
+	assert_int_equal(tk_mm_reset(w->mm), 0);
+}
+
+/*
+ * A guest that does the same in every run: once its pages are hot, no fault of the guest or the
+ * VMM, no host call, and the pages copied are those that it wrote.
+ */
+static void test_a_steady_guest_is_only_copied(void **state)
+{
+	struct tk_mm_fork_usage before, after;
+	struct tkvm_error err;
+	struct tk_kvm kvm;
+	struct world w;
+	u64 lazy;
+	long n;
+
+	if (tk_kvm_open(&kvm, &err)) {
+		print_message("%s\n", err.message);
+		skip();
+	}
+	begin(&w, 1, &kvm);
+	tk_mm_destroy(w.mm);
+	begin_fork(&w);
+	for (u32 i = 0; i < 10; i++)
+		steady_round(&w, i + 1);
+	tk_mm_fork_usage(w.mm, &before, false);
+	lazy = w.mm->lazy_faults;
+	n = faults();
+	for (u32 i = 0; i < 30; i++)
+		steady_round(&w, i + 100);
+	n = faults() - n;
+	tk_mm_fork_usage(w.mm, &after, false);
+	assert_int_equal(after.host_calls, before.host_calls);
+	assert_int_equal(after.reprotects, before.reprotects);
+	assert_int_equal(after.hot_pages, before.hot_pages);
+	assert_int_equal(after.copied_pages - before.copied_pages, 30 * 40);
+	assert_int_equal(w.mm->lazy_faults, lazy);
+	assert_true(n <= 2); /* the host may have reasons of its own */
+	end_fork(&w);
+	tk_mm_image_put(w.image);
+	tk_backing_put(w.backing);
+	tk_backing_put(w.shared);
+	close(w.file);
+	close(w.memfd);
 	tk_kvm_close(&kvm);
 }
 
@@ -546,6 +608,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reset_is_like_new),
 		cmocka_unit_test(test_reset_is_like_new_in_a_vm),
+		cmocka_unit_test(test_a_steady_guest_is_only_copied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
