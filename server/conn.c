@@ -50,7 +50,7 @@ static enum ks_look judge(const struct ks_conn *conn, bool enough)
 {
 	const struct ks_http *http = &conn->http;
 
-	if (http->tunnel || enough || (http->head_complete && has_body(http)))
+	if (http->tunnel || http->refused || enough || (http->head_complete && has_body(http)))
 		return KS_READY;
 	return KS_NOT_YET;
 }
@@ -162,6 +162,8 @@ bool ks_conn_finish(struct ks_conn *conn)
 		shutdown(conn->source.fd, SHUT_WR);
 	if (drain(conn->source.fd) || atomic_load(&conn->expired))
 		return true;
+	if (http->refused)
+		return false;
 	return !http->head_complete || http->request_complete || http->tunnel;
 }
 

@@ -4,12 +4,15 @@
  * whether it is done. A request is over, once the program is idle,
  *  - when request and response are complete (HTTP); a program that answers early may still want the
  *    rest of the request, but only as long as it comes (ks_exchange_answered_at()), or
- *  - when it has closed the connection, or shut it down in both directions.
+ *  - when it has closed the connection, or shut it down in both directions, or
+ *  - when nobody knows where the request or the response ends: what came after it might be another
+ *    user's request, which this program must not get.
  *
  * The program's memory may vanish while it is looked at (files that are truncated): it is
  * copied by the kernel, and only where framing depends on it.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -37,6 +40,8 @@ static size_t look_further(struct ks_exchange *exchange, int fd)
 	if (n < 0)
 		return 0;
 	exchange->ahead = ks_http_input(&exchange->conn->http, exchange->buf, (size_t)n);
+	if (exchange->conn->http.refused)
+		exchange->ahead = 0;
 	return exchange->conn->http.tunnel ? SIZE_MAX : exchange->ahead;
 }
 
@@ -49,7 +54,7 @@ static size_t on_input(void *ctx, int fd, size_t wanted)
 		return SIZE_MAX;
 	if (exchange->ahead)
 		return exchange->ahead;
-	if (http->request_complete)
+	if (http->request_complete || http->refused)
 		return 0;
 	if (http->skip_in)
 		return http->skip_in;
@@ -92,7 +97,7 @@ static size_t follow_piece(struct ks_exchange *exchange, char *data, size_t left
 		from.iov_len = to.iov_len;
 	n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
 	if (n <= 0) {
-		http->tunnel = true;
+		http->lost = true;
 		return left;
 	}
 	ks_http_output(http, exchange->buf, (size_t)n);
@@ -106,18 +111,20 @@ static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len)
 
 	exchange->conn->sent += len;
 	http->response_begun = true;
-	for (int i = 0; i < n && len && !http->tunnel; i++) {
+	for (int i = 0; i < n && len && !http->tunnel && !http->lost; i++) {
 		size_t left = iov[i].iov_len < len ? iov[i].iov_len : len;
 		char *data = iov[i].iov_base;
 
 		len -= left;
-		while (left && !http->tunnel) {
+		while (left && !http->tunnel && !http->lost) {
 			size_t done = follow_piece(exchange, data, left);
 
 			data += done;
 			left -= done;
 		}
 	}
+	if (http->lost)
+		atomic_store_explicit(&exchange->lost, true, memory_order_relaxed);
 	note_answer(exchange);
 }
 
@@ -158,6 +165,7 @@ void ks_exchange_begin(struct ks_exchange *exchange, struct ks_conn *conn, void 
 	exchange->taken = 0;
 	exchange->accepted = exchange->closed = exchange->unchanged = exchange->left_open = false;
 	exchange->shut = 0;
+	atomic_store(&exchange->lost, false);
 	atomic_store(&exchange->answered_at, 0);
 }
 
@@ -168,12 +176,28 @@ int ks_exchange_offer(struct ks_exchange *exchange, struct tkvm_machine *fork)
 	return tkvm_machine_offer(fork, conn->listener, conn->source.fd, &ops, exchange);
 }
 
+/* An idle program that still sends is one whose client takes nothing. */
+static bool can_send(int fd)
+{
+	struct pollfd client = {.fd = fd, .events = POLLOUT};
+
+	return poll(&client, 1, 0) > 0;
+}
+
 bool ks_exchange_is_over(const struct ks_exchange *exchange)
 {
 	const struct ks_http *http = &exchange->conn->http;
 
-	return exchange->closed || exchange->shut == 3 ||
-	       (http->response_complete && http->request_complete);
+	if (exchange->closed || exchange->shut == 3 || http->refused)
+		return true;
+	if (http->lost)
+		return can_send(exchange->conn->source.fd);
+	return http->response_complete && http->request_complete;
+}
+
+bool ks_exchange_is_lost(const struct ks_exchange *exchange)
+{
+	return atomic_load_explicit(&exchange->lost, memory_order_relaxed);
 }
 
 uint64_t ks_exchange_answered_at(const struct ks_exchange *exchange)

@@ -15,6 +15,7 @@ struct ks_exchange {
 	bool accepted, closed, unchanged;
 	bool left_open;		      /* the program had not closed it when it was over */
 	unsigned int shut;	      /* 1: for reading, 2: for writing */
+	atomic_bool lost;	      /* nobody knows where the response ends */
 	_Atomic uint64_t answered_at; /* when the response was complete, or input taken after it */
 	uint64_t guest_ns, reset_ns;
 };
@@ -28,6 +29,12 @@ int ks_exchange_offer(struct ks_exchange *exchange, struct tkvm_machine *fork);
 bool ks_exchange_is_over(const struct ks_exchange *exchange);
 /* Since when nothing has happened to the connection after the response; 0: that is not complete. */
 uint64_t ks_exchange_answered_at(const struct ks_exchange *exchange);
+
+/*
+ * A response has begun of which nobody knows where it ends: it is over once the program is idle and
+ * its client can take more. The second may become true long after the first.
+ */
+bool ks_exchange_is_lost(const struct ks_exchange *exchange);
 
 /* The run ended; the fork will be reset or destroyed. */
 void ks_exchange_ran(struct ks_exchange *exchange, uint64_t ns);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP/1 framing, by http_parser. Its strictness is ours: what it refuses (both a length and
- * chunks, a bare LF in the wrong place, an unknown method) is a tunnel, so that we never disagree
- * with the program about where a request ends: nothing after it is held back then, and
- * the connection is not used for another one.
+ * HTTP/1 framing, by http_parser. Its strictness is ours: a request that it does not take (both a
+ * length and chunks, a bare LF in the wrong place, an unknown method) is refused, so that we never
+ * disagree with the program about where a request ends. After such a response the connection ends.
+ * In neither case may the program go on with the connection: behind a proxy, the next request on
+ * it is another user's.
  *
  * Bodies of known length, and chunks, need not be looked at: @skip_in and @skip_out.
  */
@@ -103,6 +104,14 @@ static bool is_bodiless(const struct ks_http *http)
 	       http->status == 304;
 }
 
+/* A length or an encoding (RFC 9110, 9.3.6) says that the program does not know of tunnels. */
+static bool opens_tunnel(const struct ks_http *http)
+{
+	return http->head_complete && http->request.method == HTTP_CONNECT &&
+	       http->status / 100 == 2 && http->response.content_length == UINT64_MAX &&
+	       !(http->response.flags & F_CHUNKED);
+}
+
 /* Returns what http_parser wants: 1 if there is no body. */
 static int response_headers(http_parser *parser)
 {
@@ -111,7 +120,7 @@ static int response_headers(http_parser *parser)
 	if (is_interim(parser))
 		return 1;
 	http->status = parser->status_code;
-	if (http->head_complete && http->request.method == HTTP_CONNECT && http->status / 100 == 2)
+	if (opens_tunnel(http))
 		http->tunnel = true;
 	if (is_bodiless(http))
 		return 1;
@@ -160,28 +169,40 @@ static const http_parser_settings response_settings = {
 	.on_message_complete = response_message,
 };
 
-void ks_http_begin(struct ks_http *http)
+void ks_http_begin(struct ks_http *http, bool only)
 {
 	memset(http, 0, offsetof(struct ks_http, target));
+	http->only = only;
 	http_parser_init(&http->request, HTTP_REQUEST);
 	http_parser_init(&http->response, HTTP_RESPONSE);
 	http->request.data = http->response.data = http;
+}
+
+/* What is to become of a request that the parser does not take. */
+static void give_up_request(struct ks_http *http)
+{
+	if (http->only || http->line.protocol == KS_PROTOCOL_HTTP)
+		http->refused = true;
+	else if (http->line.protocol == KS_PROTOCOL_OTHER)
+		http->tunnel = true;
 }
 
 size_t ks_http_input(struct ks_http *http, const void *data, size_t len)
 {
 	size_t used;
 
-	if (http->tunnel)
+	if (http->tunnel || http->refused)
 		return len;
 	if (http->request_complete || !len)
 		return 0;
-	used = http_parser_execute(&http->request, &request_settings, data, len);
-	if (http->request_complete)
-		return used;
-	if (http->request.http_errno == HPE_OK)
-		return len;
-	http->tunnel = true;
+	ks_line_input(&http->line, data, len);
+	if (http->request.http_errno == HPE_OK) {
+		used = http_parser_execute(&http->request, &request_settings, data, len);
+		if (http->request_complete)
+			return used;
+	}
+	if (http->request.http_errno != HPE_OK)
+		give_up_request(http);
 	return len;
 }
 
@@ -190,7 +211,7 @@ static const char nothing[16384];
 
 void ks_http_input_body(struct ks_http *http, size_t len)
 {
-	while (len && !http->tunnel) {
+	while (len && !http->tunnel && !http->refused) {
 		size_t n = len < sizeof(nothing) ? len : sizeof(nothing);
 
 		ks_http_input(http, nothing, n);
@@ -205,7 +226,7 @@ void ks_http_output(struct ks_http *http, const void *data, size_t len)
 	if (!len)
 		return;
 	http->response_begun = true;
-	if (http->tunnel)
+	if (http->tunnel || http->lost)
 		return;
 	/* More than one response: nobody knows any more which is whose. */
 	if (http->response_complete) {
@@ -218,7 +239,7 @@ void ks_http_output(struct ks_http *http, const void *data, size_t len)
 		return;
 	}
 	if (http->response.http_errno != HPE_OK)
-		http->tunnel = true;
+		http->lost = true;
 }
 
 void ks_http_output_body(struct ks_http *http, uint64_t len)
@@ -234,12 +255,12 @@ void ks_http_output_body(struct ks_http *http, uint64_t len)
 bool ks_http_may_keep(const struct ks_http *http)
 {
 	return !http->tunnel && http->request_complete && http->response_complete &&
-	       http->request_keep && http->response_keep;
+	       http->request_keep && http->response_keep && http->request.method != HTTP_CONNECT;
 }
 
 bool ks_http_is_http(const struct ks_http *http)
 {
-	return http->head_complete || (http->target_len && !http->tunnel);
+	return http->head_complete || http->refused || (http->target_len && !http->tunnel);
 }
 
 const char *ks_http_method(const struct ks_http *http)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where HTTP/1 requests and responses end on a connection. Follows one exchange; anything that is
- * not plainly HTTP/1 makes it a *tunnel*, which lasts until somebody closes the connection.
+ * Where HTTP/1 requests and responses end on a connection. Follows one exchange. Another protocol,
+ * or a switch to one, makes it a *tunnel*, which lasts until somebody closes the connection; what
+ * is meant to be HTTP/1, but not plainly so, never does.
  */
 #ifndef KVMSERVER_HTTP_H
 #define KVMSERVER_HTTP_H
@@ -11,11 +12,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "line.h"
+
 #define KS_HTTP_TARGET 160 /* how much of a request's target is kept for the log */
 
 struct ks_http {
 	http_parser request, response;
+	struct ks_line line;   /* the first of the request */
+	bool only;	       /* nothing but HTTP/1 will do */
 	bool tunnel;	       /* not, or no longer, HTTP/1 */
+	bool refused;	       /* the request is one that nobody should see */
+	bool lost;	       /* nobody knows where the response ends */
 	bool head_complete;    /* the request's header is there */
 	bool request_complete; /* its body too */
 	bool response_begun;   /* a byte of it was seen */
@@ -29,8 +36,8 @@ struct ks_http {
 	char target[KS_HTTP_TARGET];
 };
 
-/* A new exchange. */
-void ks_http_begin(struct ks_http *http);
+/* A new exchange. @only: what is not HTTP/1 is refused, or the connection has been HTTP/1 before. */
+void ks_http_begin(struct ks_http *http, bool only);
 
 /*
  * The next @len bytes from the client. Returns how many belong to this exchange: fewer than @len

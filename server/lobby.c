@@ -180,7 +180,8 @@ static void set_end(struct ks_conn *conn, uint64_t ns)
 
 static void begin_exchange(const struct ks_lobby *lobby, struct ks_conn *conn)
 {
-	ks_http_begin(&conn->http);
+	/* A connection that has been HTTP stays that. */
+	ks_http_begin(&conn->http, lobby->http_only || conn->requests);
 	conn->http.tunnel = lobby->server_first;
 	conn->seen = 0;
 	conn->sent = 0;
@@ -286,7 +287,7 @@ static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *liste
 static struct ks_conn *hand_out(struct ks_lobby *lobby, struct ks_conn *conn)
 {
 	ks_conn_wait_no_more(conn);
-	if (!lobby->http_only || !conn->http.tunnel)
+	if (!conn->http.refused)
 		return conn;
 	ks_conn_refuse(conn, 400);
 	ks_lobby_drop(lobby, conn);

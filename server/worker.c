@@ -7,9 +7,11 @@
  * going away meanwhile.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -22,7 +24,10 @@
 #define BUF_SIZE 65536
 #define PATIENCE                                                                                   \
 	(100 * KS_MS) /* until a client that left is looked for, and work after a response */
-#define RETRY_US 100000
+#define RETRY_US      100000
+#define MAX_FILES     (1u << 20)
+#define OWN_FILES     1024u /* the lobby's connections, the image, what does not count anywhere */
+#define REQUEST_FILES 1024u
 #define WAIT_MS	 1000 /* a new generation is noticed by then */
 
 /* Why a run was interrupted. */
@@ -84,6 +89,25 @@ static struct tkvm_image *current_image(struct ks_worker *worker)
 	return image;
 }
 
+/*
+ * What a fork may take of our descriptors, so that no request can leave none for others. There may
+ * be a fork that is about to go besides that of each worker, and there are the image and we.
+ */
+static unsigned int file_share(const struct ks_worker *worker)
+{
+	struct rlimit limit;
+	rlim_t all, share;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return 0;
+	all = limit.rlim_cur < MAX_FILES ? limit.rlim_cur : MAX_FILES;
+	share = all - (all / 2 < OWN_FILES ? all / 2 : OWN_FILES);
+	share /= worker->pool->n_workers + 2;
+	if (worker->pool->guest->config->ephemeral && share > REQUEST_FILES)
+		share = REQUEST_FILES;
+	return share ? (unsigned int)share : 1;
+}
+
 static int make_fork(struct ks_worker *worker)
 {
 	const struct ks_config *config = worker->pool->guest->config;
@@ -91,14 +115,17 @@ static int make_fork(struct ks_worker *worker)
 		.size = sizeof(options),
 		.max_memory = config->max_request_memory * MIB,
 		.share_listeners = !config->ephemeral,
+		.max_files = file_share(worker),
 	};
 	struct tkvm_image *image = current_image(worker);
 	struct tkvm_machine *fork;
 	struct tkvm_error err = {0};
 	int rc;
 
-	if (!config->ephemeral)
+	if (!config->ephemeral) {
 		options.max_memory = config->max_main_memory * MIB;
+		options.max_threads = UINT_MAX; /* as many as the program itself could have had */
+	}
 	rc = tkvm_image_fork(image, &options, &fork, &err);
 	tkvm_image_put(image);
 	if (rc) {
@@ -275,6 +302,8 @@ static void serve(struct ks_worker *worker, struct ks_conn *conn)
 		result.outcome = TKVM_FAILED;
 	}
 	if (!rc && ended_well(worker, &result)) {
+		if (conn->http.refused)
+			ks_count(&c->refused, ks_exchange_refuse(exchange, 400));
 		try_reset(worker);
 	} else {
 		status = error_status(worker, &result);
@@ -480,6 +509,9 @@ void ks_worker_check(struct ks_worker *worker, uint64_t now)
 		stop = STOP_HURRY;
 	if (stop != STOP_NOT && worker->fork) {
 		atomic_store(&worker->stop, stop);
+		tkvm_machine_interrupt(worker->fork);
+	} else if (worker->fork && worker->conn && ks_exchange_is_lost(worker->exchange)) {
+		/* For another look: run_fork() goes on. */
 		tkvm_machine_interrupt(worker->fork);
 	}
 	pthread_mutex_unlock(&worker->lock);

@@ -5,9 +5,12 @@
  *   /fault, /abort, /exit, /spin, /memory, /stack   what a request can do to it
  *   /silent     no answer, and closes
  *   /threads, /fds, /output   as many as there can be; answers
+ *   /bomb       every descriptor that there is, for a second; answers
+ *   /open       ends if no file can be opened, else answers
  *   /unlisten, /shut, /over, /options   what can be done to the listening socket; answers
  *   /slow       answers after 300 ms
  *   /close      answers and closes
+ *   /odd        answers, with a header that no parser should take
  *   /long       answers 3 MB
  *   /work       answers, and works on for ever
  *   /upgrade    101, and from then on echoes
@@ -95,6 +98,25 @@ static void misbehave(const char *path)
 		misbehave((char *)memcpy(alloca(1 << 16), "/stack ", 8));
 }
 
+/* Descriptors of all kinds: files, mappings, second registrations, files on their way. */
+static void take_descriptors(void)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int pair[2], fd;
+
+	socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+	fd = dup(pair[0]);
+	while (!epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event))
+		fd = dup(pair[0]);
+	fd = open("/proc/self/exe", O_RDONLY);
+	for (int i = 0; i < 20000; i++)
+		if (mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+			break;
+	while (open("/dev/null", O_RDONLY) >= 0)
+		;
+	usleep(1000000);
+}
+
 static void *sleeper(void *arg)
 {
 	pause();
@@ -111,6 +133,10 @@ static void exhaust(const char *path)
 	if (!strncmp(path, "/threads ", 9))
 		while (n++ < 100 && !pthread_create(&thread, NULL, sleeper, NULL))
 			;
+	if (!strncmp(path, "/bomb ", 6))
+		take_descriptors();
+	if (!strncmp(path, "/open ", 6) && open("/dev/null", O_RDONLY) < 0)
+		exit(4);
 	if (!strncmp(path, "/fds ", 5))
 		while (n++ < 1000 && open("/dev/null", O_RDONLY) >= 0)
 			;
@@ -158,12 +184,13 @@ static void answer(struct client *c, const char *path, int keep)
 	len = (size_t)sprintf(body, "%lu\n", count);
 	if (!strncmp(path, "/listeners ", 11))
 		len = (size_t)sprintf(body, "%d\n", n_listeners);
-	if (!strncmp(path, "/long ", 6)) {
+	if (!strncmp(path, "/long ", 6) || !strncmp(path, "/odd-long ", 10)) {
 		memset(big, 'x', sizeof(big));
 		len = sizeof(big);
 	}
-	n = sprintf(head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n%s\r\n", len,
-		    keep ? "" : "Connection: close\r\n");
+	n = sprintf(head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n%s%s\r\n", len,
+		    keep ? "" : "Connection: close\r\n",
+		    !strncmp(path, "/odd", 4) ? "X[0]: 1\r\n" : "");
 	if (!strncmp(c->buf, "HEAD ", 5)) {
 		send_all(c->fd, head, (size_t)n);
 	} else if (len < sizeof(body)) {

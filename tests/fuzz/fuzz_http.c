@@ -64,19 +64,21 @@ static void output(struct outcome *out, const u8 *data, size_t len, u8 cuts)
 static void run(struct outcome *out, const u8 *data, size_t size, size_t first, u8 cuts)
 {
 	out->used = 0;
-	ks_http_begin(&out->http);
+	ks_http_begin(&out->http, false);
 	input(out, data, first, cuts);
 	output(out, data + first, size - first, cuts);
 }
 
-/* A tunnel takes everything, but where it became one depends on the cuts. */
+/* A tunnel takes everything, but where it became one, or was refused, depends on the cuts. */
 static void compare(const struct outcome *a, const struct outcome *b)
 {
 	const struct ks_http *x = &a->http, *y = &b->http;
 
+	if (x->refused != y->refused || x->lost != y->lost)
+		abort();
 	if (x->tunnel != y->tunnel || x->response_begun != y->response_begun)
 		abort();
-	if (x->tunnel)
+	if (x->tunnel || x->refused || x->lost)
 		return;
 	if (a->used != b->used || x->request_complete != y->request_complete ||
 	    x->response_complete != y->response_complete || x->status != y->status ||
