@@ -97,14 +97,16 @@ static double resident_mib(void)
 static void say_loaded(const struct ks_master *master, unsigned int n, bool ephemeral)
 {
 	const char *slash = strrchr(master->guest->name, '/');
-	char warmup[48] = "";
+	char warmup[48] = "", text[512];
 
 	if (master->guest->config->warmup)
 		snprintf(warmup, sizeof(warmup), " warmup=%.0fms", (double)master->warmup_ns / 1e6);
-	dprintf(STDERR_FILENO, "Program '%s' loaded. %s vm=%u%s init=%.0fms%s rss=%.0fMB\n",
-		slash ? slash + 1 : master->guest->name, master->call, n,
-		ephemeral ? " ephemeral" : "", (double)master->boot_ns / 1e6, warmup,
-		resident_mib());
+	snprintf(text, sizeof(text),
+		 "Program '%.200s' loaded. %s vm=%u%s init=%.0fms%s rss=%.0fMB\n",
+		 slash ? slash + 1 : master->guest->name, master->call, n,
+		 ephemeral ? " ephemeral" : "", (double)master->boot_ns / 1e6, warmup,
+		 resident_mib());
+	ks_text(text);
 }
 
 /* The master goes on by itself: from here on it is like a plain run. */
@@ -154,7 +156,7 @@ static void print_summary(struct server *server)
 	ks_lobby_stats(server->pool.lobby, &lobby);
 	ks_metrics_summary(out, server->counters, server->n_workers, &lobby);
 	if (!fclose(out))
-		dprintf(STDERR_FILENO, "%s", text);
+		ks_text(text);
 	free(text);
 }
 
@@ -189,6 +191,7 @@ static int start_workers(struct server *server)
 		ks_message("out of memory");
 		return KS_EXIT_FAILED;
 	}
+	server->pool.n_workers = wanted;
 	for (; server->n_workers < wanted; server->n_workers++) {
 		struct ks_worker *worker = ks_worker_start(&server->pool, server->n_workers);
 
@@ -323,6 +326,7 @@ static int serve_frozen(struct server *server)
 	const struct ks_config *config = server->guest->config;
 	int status = take_signals(server);
 
+	ks_messages_hurry();
 	/* Not before: none may be lost in between. */
 	ks_signals_forward(NULL);
 	if (!status)

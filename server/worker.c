@@ -28,7 +28,7 @@
 #define MAX_FILES     (1u << 20)
 #define OWN_FILES     1024u /* the lobby's connections, the image, what does not count anywhere */
 #define REQUEST_FILES 1024u
-#define WAIT_MS	 1000 /* a new generation is noticed by then */
+#define WAIT_MS	      1000 /* a new generation is noticed by then */
 
 /* Why a run was interrupted. */
 enum stop { STOP_NOT, STOP_GONE, STOP_WORKS_ON, STOP_HURRY };
@@ -253,7 +253,7 @@ static void say_end(const struct ks_worker *worker, const struct tkvm_result *re
 		return;
 	ks_message("%s: worker %u: %s", worker->pool->guest->name, worker->index, result->message);
 	if (result->outcome == TKVM_FAILED)
-		dprintf(STDERR_FILENO, "%s", tkvm_machine_report(worker->fork));
+		ks_text(tkvm_machine_report(worker->fork));
 }
 
 static bool ended_well(const struct ks_worker *worker, const struct tkvm_result *result)

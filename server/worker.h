@@ -13,8 +13,9 @@ struct ks_pool {
 	const struct ks_guest *guest;
 	struct ks_lobby *lobby;
 	struct ks_reaper *reaper;
-	atomic_bool stopping; /* no more requests than have come */
-	atomic_bool hurry;    /* not even those */
+	unsigned int n_workers; /* how many there are to be */
+	atomic_bool stopping;	/* no more requests than have come */
+	atomic_bool hurry;	/* not even those */
 	atomic_int alive;
 	pthread_mutex_t lock;
 	struct tkvm_image *image; /* what forks are made of; under the lock */

@@ -59,6 +59,13 @@ struct tkvm_fork_options {
 	 * that are made so. Such a fork cannot be reset.
 	 */
 	int share_listeners;
+	/*
+	 * Descriptors of this process that it may take beyond those of the image; 0: 1024. More is
+	 * -EMFILE to the program, or what the call has for that.
+	 */
+	unsigned int max_files;
+	/* Threads that it may have beyond those of the image; 0: 64. More is -EAGAIN. */
+	unsigned int max_threads;
 };
 
 /*

@@ -79,6 +79,15 @@ int tk_epoll_move(struct tk_file *file, int hostfd)
 	return rc;
 }
 
+/* The item's own host descriptor, if it has one. */
+static void close_own(struct tk_epoll_item *item)
+{
+	if (!item->own_host)
+		return;
+	close(item->hostfd);
+	tk_budget_give(item->epoll->host_fds, 1);
+}
+
 /* Unlink from everything and free. The host registration goes first. */
 static void item_free(struct tk_epoll_item *item)
 {
@@ -87,8 +96,7 @@ static void item_free(struct tk_epoll_item *item)
 	item->epoll->changed = true;
 	if (!item->idle)
 		host_ctl(item->epoll, EPOLL_CTL_DEL, item->hostfd, NULL, 0);
-	if (item->own_host)
-		close(item->hostfd);
+	close_own(item);
 	while (*at != item)
 		at = &(*at)->next;
 	*at = item->next;
@@ -124,7 +132,7 @@ static int epoll_freeze(struct tk_file *file)
 static int epoll_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 		      const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
 {
-	int rc = tk_epoll_new(&ret[0]);
+	int rc = tk_epoll_new(&ret[0], ctx->host_fds);
 
 	if (!rc)
 		tk_fork_common(ret[0], tmpl);
@@ -149,7 +157,7 @@ static const struct tk_file_ops epoll_ops = {
 	.reset = epoll_reset,
 };
 
-int tk_epoll_new(struct tk_file **ret)
+int tk_epoll_new(struct tk_file **ret, struct tk_budget *host_fds)
 {
 	struct tk_epoll *epoll;
 	int fd = epoll_create1(EPOLL_CLOEXEC);
@@ -160,6 +168,7 @@ int tk_epoll_new(struct tk_file **ret)
 	if (!epoll)
 		return -ENOMEM;
 	tk_list_init(&epoll->items);
+	epoll->host_fds = host_fds;
 	*ret = &epoll->file;
 	return 0;
 }
@@ -170,16 +179,23 @@ struct tk_epoll *tk_epoll_of(struct tk_file *file)
 					       : NULL;
 }
 
-/* The host keys by (file, descriptor): a second registration of one file needs a descriptor. */
+/*
+ * The host keys by (file, descriptor): a second registration of one file needs a descriptor. That
+ * there is none looks to the guest like as many registrations as there may be.
+ */
 static int item_host(struct tk_epoll *epoll, struct tk_epoll_item *item)
 {
 	item->hostfd = item->file->hostfd;
 	if (!watched_by(epoll, item->file))
 		return 0;
+	if (!tk_budget_fits(epoll->host_fds, 1))
+		return -ENOSPC;
 	item->hostfd = fcntl(item->file->hostfd, F_DUPFD_CLOEXEC, 0);
+	if (item->hostfd < 0)
+		return -ENOSPC;
 	item->own_host = true;
-	/* The host's own table is full: that is not something a guest can know. */
-	return item->hostfd < 0 ? -ENOMEM : 0;
+	tk_budget_charge(epoll->host_fds, 1);
+	return 0;
 }
 
 static struct tk_epoll_item *add(struct tk_epoll *epoll, u32 fd, struct tk_file *target,
@@ -200,8 +216,7 @@ static struct tk_epoll_item *add(struct tk_epoll *epoll, u32 fd, struct tk_file 
 		rc = host_ctl(epoll, EPOLL_CTL_ADD, item->hostfd, item, item->events);
 	*ret = rc;
 	if (rc) {
-		if (item->own_host && item->hostfd >= 0)
-			close(item->hostfd);
+		close_own(item);
 		free(item);
 		return NULL;
 	}

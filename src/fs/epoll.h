@@ -32,11 +32,12 @@ struct tk_epoll {
 	struct tk_file file;
 	struct tk_list items;
 	unsigned int n_items;
-	bool changed; /* @items may be different from those of the image */
-	bool quiet;   /* frozen: no event was waiting */
+	bool changed;		    /* @items may be different from those of the image */
+	bool quiet;		    /* frozen: no event was waiting */
+	struct tk_budget *host_fds; /* what second registrations of a file take from */
 };
 
-int tk_epoll_new(struct tk_file **ret) TK_MUST_CHECK;
+int tk_epoll_new(struct tk_file **ret, struct tk_budget *host_fds) TK_MUST_CHECK;
 
 struct tk_epoll *tk_epoll_of(struct tk_file *file); /* NULL: @file is something else */
 

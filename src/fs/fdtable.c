@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The descriptor table. Invariants: every entry below @lowest is in use; @open counts the entries
- * in use; the table only grows, by doubling, and never beyond what a descriptor asked for below
- * the limit needs. A descriptor argument is an unsigned int, as in the kernel: upper halves of
- * the guest's registers are ignored.
+ * in use, and each has taken one of @host_fds; the table only grows, by doubling, and never beyond
+ * what a descriptor asked for below the limit needs. A descriptor argument is an unsigned int, as
+ * in the kernel: upper halves of the guest's registers are ignored.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +27,8 @@ void tk_fdtable_destroy(struct tk_fdtable *table)
 	tk_locks_destroy(table);
 	tk_memfds_destroy(table);
 	free(table->fds);
-	tk_fdtable_init(table, table->limit);
+	table->fds = NULL;
+	table->size = table->lowest = 0;
 }
 
 struct tk_file *tk_fd_get(const struct tk_fdtable *table, u64 fd)
@@ -61,6 +62,7 @@ static void set(struct tk_fdtable *table, unsigned int fd, struct tk_file *file,
 {
 	table->fds[fd] = (struct tk_fd){.file = file, .cloexec = cloexec};
 	table->open++;
+	tk_budget_charge(&table->host_fds, 1);
 	if (fd == table->lowest)
 		table->lowest++;
 }
@@ -73,7 +75,7 @@ int tk_fd_install(struct tk_fdtable *table, struct tk_file *file, unsigned int m
 		fd++;
 	if (min <= table->lowest)
 		table->lowest = fd;
-	if (fd >= table->limit || fd > INT32_MAX / 2)
+	if (fd >= table->limit || fd > INT32_MAX / 2 || !tk_budget_fits(&table->host_fds, 1))
 		return -EMFILE;
 	if (grow(table, fd))
 		return -ENOMEM;
@@ -89,6 +91,8 @@ int tk_fd_install_at(struct tk_fdtable *table, struct tk_file *file, u64 fd, boo
 		return -EBADF;
 	if (grow(table, at))
 		return -ENOMEM;
+	if (!table->fds[at].file && !tk_budget_fits(&table->host_fds, 1))
+		return -EMFILE;
 	tk_fd_close(table, at);
 	set(table, at, file, cloexec);
 	return (int)at;
@@ -111,8 +115,14 @@ int tk_fd_close(struct tk_fdtable *table, u64 fd)
 		return -EBADF;
 	table->fds[(u32)fd] = (struct tk_fd){0};
 	table->open--;
+	tk_budget_give(&table->host_fds, 1);
 	table->lowest = TK_MIN(table->lowest, (u32)fd);
 	tk_locks_drop(table, file);
 	tk_file_put(file);
 	return 0;
+}
+
+bool tk_fdtable_full(const struct tk_fdtable *table)
+{
+	return table->open >= table->limit || !tk_budget_fits(&table->host_fds, 1);
 }

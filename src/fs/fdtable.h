@@ -3,6 +3,7 @@
 #ifndef TK_FS_FDTABLE_H
 #define TK_FS_FDTABLE_H
 
+#include "base/budget.h"
 #include "fs/file.h"
 
 struct tk_fdtable {
@@ -16,6 +17,12 @@ struct tk_fdtable {
 	unsigned int open;	       /* how many are in use */
 	struct tk_lock_carrier *locks; /* the process's record locks (fs/locks.c) */
 	struct tk_memfds *memfds;      /* what its memfds hold (fs/memfds.c) */
+	/*
+	 * What the machine may take of the VMM's own descriptors. Each entry counts for one (and
+	 * several of one file for as many), and so do files in flight and the pipes that tell when
+	 * those have landed, second registrations in epolls, and what mappings keep open.
+	 */
+	struct tk_budget host_fds;
 };
 
 void tk_fdtable_init(struct tk_fdtable *table, unsigned int limit);
@@ -26,16 +33,23 @@ struct tk_file *tk_fd_get(const struct tk_fdtable *table, u64 fd);
 
 /*
  * Install @file at the lowest free descriptor >= @min; takes over the caller's reference if it
- * succeeds and leaves it with the caller if not. Returns the descriptor, -EMFILE, -ENOMEM.
+ * succeeds and leaves it with the caller if not. Returns the descriptor, -EMFILE (@limit, or
+ * @host_fds), -ENOMEM.
  */
 int tk_fd_install(struct tk_fdtable *table, struct tk_file *file, unsigned int min, bool cloexec);
 
-/* The same at exactly @fd, closing what was there (dup2). -EBADF: @fd is out of range. */
+/*
+ * The same at exactly @fd, closing what was there (dup2). -EBADF: @fd is out of range; -EMFILE: it
+ * was free, and @host_fds are used up.
+ */
 int tk_fd_install_at(struct tk_fdtable *table, struct tk_file *file, u64 fd, bool cloexec);
 
 /* As tk_fd_install(table, file, 0, cloexec), but drops the reference if it fails. */
 int tk_fd_install_or_put(struct tk_fdtable *table, struct tk_file *file, bool cloexec);
 
 int tk_fd_close(struct tk_fdtable *table, u64 fd); /* 0 or -EBADF */
+
+/* Would one more be too many, wherever it is? */
+bool tk_fdtable_full(const struct tk_fdtable *table);
 
 #endif

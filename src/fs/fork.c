@@ -429,7 +429,7 @@ static int restore_memfd_contents(const struct tk_forked_files *forked)
 	return rc;
 }
 
-int tk_files_reset(struct tk_forked_files *forked)
+static int reset(struct tk_forked_files *forked)
 {
 	struct tk_fdtable *table = forked->table;
 	int rc;
@@ -452,6 +452,19 @@ int tk_files_reset(struct tk_forked_files *forked)
 		return -ESTALE;
 	shape_table(table, forked->frozen->table);
 	return 0;
+}
+
+/* What the program still maps is no reason for the image's files not to come back. */
+int tk_files_reset(struct tk_forked_files *forked)
+{
+	struct tk_budget *host_fds = &forked->table->host_fds;
+	u64 most = host_fds->most;
+	int rc;
+
+	host_fds->most = 0;
+	rc = reset(forked);
+	host_fds->most = most;
+	return rc;
 }
 
 void tk_files_unfork(struct tk_forked_files *forked)

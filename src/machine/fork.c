@@ -21,7 +21,9 @@
 
 static const struct tkvm_fork_options default_options = {.size = sizeof(default_options)};
 
-#define DEFAULT_FORK_MEMORY TK_MIB(128)
+#define DEFAULT_FORK_MEMORY  TK_MIB(128)
+#define DEFAULT_FORK_FILES   1024
+#define DEFAULT_FORK_THREADS 64
 
 static int slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags)
 {
@@ -204,10 +206,16 @@ static int fork_files(struct tkvm_machine *machine, const struct tkvm_fork_optio
 		.share_listeners = options->share_listeners,
 		.memfds = fork->memfds,
 		.n_memfds = fork->n_memfds,
+		.host_fds = &proc->files.host_fds,
 	};
+	int rc;
 
 	machine->have_files = true;
-	return tk_files_fork(&fork->files, &fork->image->files, &proc->files, &ctx, err);
+	rc = tk_files_fork(&fork->files, &fork->image->files, &proc->files, &ctx, err);
+	proc->files.host_fds.most = proc->files.host_fds.used +
+				    (options->max_files ? options->max_files : DEFAULT_FORK_FILES);
+	tk_mm_set_budget(machine->mm, &proc->files.host_fds);
+	return rc;
 }
 
 static int make(struct tkvm_machine *machine, const struct tkvm_fork_options *options,
@@ -229,6 +237,8 @@ static int make(struct tkvm_machine *machine, const struct tkvm_fork_options *op
 		rc = fork_files(machine, options, err);
 	if (rc)
 		return rc;
+	machine->proc.new_tasks =
+		options->max_threads ? options->max_threads : DEFAULT_FORK_THREADS;
 	rc = tk_proc_restore(&machine->proc, &master->proc, true);
 	if (rc)
 		return tk_fail_errno(err, -rc, "fork: threads");

@@ -141,6 +141,8 @@ static int open_files(struct tkvm_machine *machine, const struct tkvm_machine_op
 		strcpy(cwd, "/");
 	tk_fdtable_init(&proc->files, (unsigned int)TK_MIN(proc->rlimits[RLIMIT_NOFILE].rlim_cur,
 							   (rlim_t)1 << 20));
+	proc->files.host_fds.most = options->max_files;
+	tk_mm_set_budget(machine->mm, &proc->files.host_fds);
 	rc = tk_ns_init(&proc->ns, &machine->rules, options->cwd ? options->cwd : cwd, err);
 	if (rc)
 		return rc;

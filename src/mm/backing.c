@@ -45,7 +45,18 @@ void tk_backing_put(struct tk_backing *backing)
 		return;
 	if (!backing->borrowed)
 		close(backing->hostfd);
+	tk_budget_give(backing->budget, 1);
 	free(backing);
+}
+
+bool tk_backing_charge(struct tk_backing *backing, struct tk_budget *host_fds)
+{
+	if (backing->budget || !host_fds)
+		return true;
+	if (!tk_budget_take(host_fds, 1))
+		return false;
+	backing->budget = host_fds;
+	return true;
 }
 
 struct tk_backing *tk_backing_clone(const struct tk_backing *from, int hostfd)
@@ -62,6 +73,7 @@ struct tk_backing *tk_backing_clone(const struct tk_backing *from, int hostfd)
 	}
 	memcpy(backing, from, size);
 	backing->refs = 1;
+	backing->budget = NULL; /* a fork's share of its image is not its doing */
 	backing->borrowed = hostfd < 0;
 	if (hostfd >= 0) {
 		backing->hostfd = hostfd;

@@ -85,6 +85,7 @@ RB_HEAD(tk_vma_tree, tk_vma);
 struct tk_mm {
 	struct tk_mm_options opts;
 	struct tk_mm_rlimits rlimits;
+	struct tk_budget *host_fds; /* NULL: no limit */
 
 	struct tk_vma_tree vmas;
 	struct tk_vma *first, *last;
@@ -181,6 +182,8 @@ static inline bool tk_mm_eager(const struct tk_mm *mm, const struct tk_vma *vma,
 u64 tk_backing_end(const struct tk_backing *backing); /* first offset that faults; ~0: none does */
 struct tk_backing *tk_backing_new_anon(u64 size);
 /* What a fork has for an image's @from: @hostfd, then owned, or -1 for the image's own. */
+/* Let @backing count against @host_fds as long as it lives; once. false: they are used up. */
+bool tk_backing_charge(struct tk_backing *backing, struct tk_budget *host_fds);
 struct tk_backing *tk_backing_clone(const struct tk_backing *from, int hostfd);
 void tk_backing_keep_charge(struct tk_mm *mm, struct tk_backing *backing, u64 pages);
 gva_t tk_vma_eof(const struct tk_vma *vma); /* first address beyond the file, at most vma->end */

@@ -303,12 +303,14 @@ long tk_mm_mmap(struct tk_mm *mm, gva_t addr, u64 len, u64 prot, u64 flags,
 	rc = check(mm, &r);
 	if (rc)
 		return rc;
+	if (backing && !tk_backing_charge(backing, mm->host_fds))
+		return -ENFILE;
 	if (backing || !(r.vma_flags & TK_VMA_SHARED))
 		return map(mm, &r);
 	r.backing = tk_backing_new_anon(r.len);
 	if (!r.backing)
 		return -ENOMEM;
-	rc = map(mm, &r);
+	rc = tk_backing_charge(r.backing, mm->host_fds) ? map(mm, &r) : -ENFILE;
 	tk_backing_put(r.backing);
 	return rc;
 }

@@ -17,6 +17,7 @@
 #ifndef TK_MM_MM_H
 #define TK_MM_MM_H
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/types.h"
@@ -55,7 +56,8 @@ struct tk_backing {
 	bool anon;	/* a memfd of ours: shared anonymous memory */
 	bool borrowed;	/* @hostfd is the image's */
 	u64 size, kept; /* of that memory: bytes; pages charged though no vma shows them */
-	char name[];	/* guest path, for /proc/self/maps */
+	struct tk_budget *budget; /* that @hostfd was taken from; NULL: none */
+	char name[];		  /* guest path, for /proc/self/maps */
 };
 
 /* Takes ownership of @hostfd in every case. NULL: out of memory. */
@@ -66,6 +68,8 @@ void tk_backing_put(struct tk_backing *backing); /* NULL is fine */
 int tk_mm_create(struct tk_mm **ret, const struct tk_mm_options *opts,
 		 struct tkvm_error *err) TK_MUST_CHECK;
 void tk_mm_destroy(struct tk_mm *mm);
+/* What new mappings take their host descriptors from: one for each backing. */
+void tk_mm_set_budget(struct tk_mm *mm, struct tk_budget *host_fds);
 
 /* Physical address of the page-table root. */
 gpa_t tk_mm_cr3(const struct tk_mm *mm);

@@ -75,6 +75,11 @@ bool tk_mm_over_limit(const struct tk_mm *mm)
 	return mm->over_limit;
 }
 
+void tk_mm_set_budget(struct tk_mm *mm, struct tk_budget *host_fds)
+{
+	mm->host_fds = host_fds;
+}
+
 struct tk_mm_rlimits *tk_mm_rlimits(struct tk_mm *mm)
 {
 	return &mm->rlimits;

@@ -3,6 +3,7 @@
 #ifndef TK_NET_NET_H
 #define TK_NET_NET_H
 
+#include "base/budget.h"
 #include "base/list.h"
 #include "policy/policy.h"
 
@@ -14,6 +15,7 @@ struct tk_net {
 	bool gated;	     /* listening sockets become gates (net/gate.h) */
 	const int *adopt;    /* sockets that are to be had by binding to their address; borrowed */
 	unsigned int n_adopt;
+	struct tk_budget *host_fds; /* what flights, and sockets bound to paths, take from */
 };
 
 /* Whose names the guest's own messages carry (SCM_CREDENTIALS, SO_PEERCRED). */

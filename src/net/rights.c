@@ -22,6 +22,7 @@ static void flight_end(struct tk_net *net, struct flight *flight)
 {
 	tk_list_del(&flight->link);
 	net->n_flying -= flight->n;
+	tk_budget_give(net->host_fds, flight->n + 1);
 	close(flight->watch);
 	for (unsigned int i = 0; i < flight->n; i++)
 		tk_file_put(flight->files[i]);
@@ -93,7 +94,7 @@ int tk_rights_send(struct tk_net *net, struct tk_file *const *files, unsigned in
 	int token;
 
 	tk_rights_sweep(net);
-	if (net->n_flying + n > limit)
+	if (net->n_flying + n > limit || !tk_budget_fits(net->host_fds, n + 1))
 		return -ETOOMANYREFS;
 	flight = calloc(1, sizeof(*flight) + n * sizeof(flight->files[0]));
 	if (!flight)
@@ -107,6 +108,7 @@ int tk_rights_send(struct tk_net *net, struct tk_file *const *files, unsigned in
 	for (unsigned int i = 0; i < n; i++)
 		flight->files[i] = tk_file_get(files[i]);
 	net->n_flying += n;
+	tk_budget_charge(net->host_fds, n + 1);
 	tk_list_add_tail(&net->flights, &flight->link);
 	return token;
 }

@@ -21,7 +21,8 @@
 
 /*
  * Start a flight with @files (references are taken). Returns the token, to be sent and then
- * closed by the caller, or -errno: -ETOOMANYREFS (@limit files are under way), -ENOMEM.
+ * closed by the caller, or -errno: -ETOOMANYREFS (@limit files are under way, or the
+ * machine may have no more of the host's), -ENOMEM.
  */
 int tk_rights_send(struct tk_net *net, struct tk_file *const *files, unsigned int n,
 		   unsigned int limit);

@@ -169,8 +169,10 @@ static void sock_release(struct tk_file *file)
 	}
 	if (sock->gate)
 		tk_gate_free(sock);
-	if (sock->bind_dir >= 0)
+	if (sock->bind_dir >= 0) {
 		close(sock->bind_dir);
+		tk_budget_give(sock->net->host_fds, 1);
+	}
 	tk_list_del(&sock->bound);
 	free(sock->frozen);
 	if (sock->family == AF_UNIX)

@@ -109,6 +109,8 @@ static int bind_in(struct tk_sock *sock, int dirfd, const char *name, mode_t mod
 	/* A second bind(2): the kernel makes the file first, and only then looks at the socket. */
 	if (sock->bind_dir >= 0)
 		return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) ? -EINVAL : -EADDRINUSE;
+	if (!tk_budget_fits(sock->net->host_fds, 1))
+		return -ENOMEM;
 	fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -128,6 +130,7 @@ static int bind_in(struct tk_sock *sock, int dirfd, const char *name, mode_t mod
 	}
 	fix_mode(fd, name, mode);
 	sock->bind_dir = fd;
+	tk_budget_charge(sock->net->host_fds, 1);
 	sock->host_local = host;
 	tk_list_add_tail(&sock->net->bound, &sock->bound);
 	return 0;

@@ -17,7 +17,7 @@ static long do_create(struct tk_task *task, int flags)
 
 	if (flags & ~EPOLL_CLOEXEC)
 		return -EINVAL;
-	rc = tk_epoll_new(&file);
+	rc = tk_epoll_new(&file, &task->proc->files.host_fds);
 	if (rc)
 		return rc;
 	return tk_fd_install_or_put(&task->proc->files, file, flags & EPOLL_CLOEXEC);

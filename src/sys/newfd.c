@@ -28,7 +28,5 @@ long tk_new_fd_pair(struct tk_task *task, struct tk_file *files[2], bool cloexec
 
 bool tk_fds_full(const struct tk_task *task)
 {
-	const struct tk_fdtable *table = &task->proc->files;
-
-	return table->open >= table->limit;
+	return tk_fdtable_full(&task->proc->files);
 }

@@ -21,6 +21,7 @@ void tk_proc_init(struct tk_proc *proc)
 	tk_list_init(&proc->signalfds);
 	tk_proc_signals_init(&proc->sig);
 	tk_net_init(&proc->net);
+	proc->net.host_fds = &proc->files.host_fds;
 	proc->next_tid = TK_GUEST_PID;
 	proc->next_timer_id = 0;
 	proc->max_tasks = 1;

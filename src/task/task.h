@@ -129,6 +129,7 @@ struct tk_proc {
 	struct tk_list tasks;
 	struct tk_task *leader;
 	unsigned int n_tasks, max_tasks;
+	unsigned int new_tasks; /* of a fork: how many there may be beyond the frozen ones */
 	int next_tid;
 	struct tk_proc_signals sig;
 	struct tk_list futexes;	  /* waiting tasks, oldest first */

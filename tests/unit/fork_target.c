@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,6 +21,27 @@
 
 static int counter;
 static char *heap;
+
+static void *sleeper(void *arg)
+{
+	pause();
+	return arg;
+}
+
+/* How many there can be. */
+static int take_all(const char *what)
+{
+	pthread_t thread;
+	int n = 0;
+
+	if (!strcmp(what, "threads"))
+		while (n < 200 && !pthread_create(&thread, NULL, sleeper, NULL))
+			n++;
+	if (!strcmp(what, "files"))
+		while (n < 3000 && open("/dev/null", O_RDONLY) >= 0)
+			n++;
+	return n;
+}
 
 static int answer(int conn)
 {
@@ -36,6 +58,8 @@ static int answer(int conn)
 	heap[counter % 64 * 4096]++;
 	len = snprintf(reply, sizeof(reply), "%s %d %d", request, counter,
 		       heap[counter % 64 * 4096]);
+	if (!strcmp(request, "threads") || !strcmp(request, "files"))
+		len = snprintf(reply, sizeof(reply), "%s %d", request, take_all(request));
 	if (!strcmp(request, "exit"))
 		_exit(3);
 	if (write(conn, reply, (size_t)len) != len)

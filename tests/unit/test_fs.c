@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -520,6 +521,97 @@ static void test_memfds_on_their_way_count(void **state)
 	assert_int_equal(FAKE(&fake, ftruncate, b, TK_MIB(10)), 0);
 }
 
+static void limit_host_fds(u64 more)
+{
+	fake.proc.files.host_fds.most = fake.proc.files.host_fds.used + more;
+}
+
+static void test_no_more_host_descriptors_than_allowed(void **state)
+{
+	gva_t out = fake_alloc(&fake, NULL, 8);
+	u64 before = fake.proc.files.host_fds.used;
+	long a, b;
+
+	limit_host_fds(2);
+	a = open_file("ro/file", O_RDONLY);
+	b = FAKE(&fake, dup, a);
+	assert_true(a >= 0 && b >= 0);
+	assert_int_equal(open_file("ro/file", O_RDONLY), -EMFILE);
+	assert_int_equal(open_file("rw/not-made", O_CREAT | O_WRONLY), -EMFILE);
+	assert_int_equal(access(host("rw/not-made"), F_OK), -1);
+	assert_int_equal(FAKE(&fake, dup, a), -EMFILE);
+	assert_int_equal(FAKE(&fake, dup2, a, 40), -EMFILE);
+	assert_int_equal(FAKE(&fake, dup2, a, b), b);
+	assert_int_equal(FAKE(&fake, pipe, out), -EMFILE);
+	assert_int_equal(FAKE(&fake, close, b), 0);
+	assert_int_equal(FAKE(&fake, pipe, out), -EMFILE);
+	assert_int_equal(FAKE(&fake, dup2, a, 40), 40);
+	assert_int_equal(FAKE(&fake, close, 40) | FAKE(&fake, close, a), 0);
+	assert_int_equal(fake.proc.files.host_fds.used, before);
+}
+
+static long map_file(long fd)
+{
+	return FAKE(&fake, mmap, 0, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+}
+
+static void test_mapped_files_are_open_files(void **state)
+{
+	u64 before = fake.proc.files.host_fds.used;
+	long fd = open_file("ro/file", O_RDONLY), addr, shared;
+
+	tk_mm_set_budget(fake.proc.mm, &fake.proc.files.host_fds);
+	limit_host_fds(2);
+	addr = map_file(fd);
+	shared = FAKE(&fake, mmap, 0, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(addr > 0 && shared > 0);
+	assert_int_equal(map_file(fd), -ENFILE);
+	assert_int_equal(FAKE(&fake, mmap, 0, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+			 -ENFILE);
+	assert_int_equal(FAKE(&fake, munmap, addr, 4096) | FAKE(&fake, munmap, shared, 4096), 0);
+	addr = map_file(fd);
+	assert_true(addr > 0);
+	assert_int_equal(FAKE(&fake, munmap, addr, 4096) | FAKE(&fake, close, fd), 0);
+	assert_int_equal(fake.proc.files.host_fds.used, before);
+}
+
+static void test_files_on_their_way_are_open_files(void **state)
+{
+	gva_t out = fake_alloc(&fake, NULL, 8);
+	u64 before = fake.proc.files.host_fds.used;
+	int pair[2];
+
+	assert_int_equal(FAKE(&fake, socketpair, AF_UNIX, SOCK_STREAM, 0, out), 0);
+	fake_get(&fake, out, pair, sizeof(pair));
+	for (int i = 0; i < 3; i++)
+		send_away(pair[0], open_file("ro/file", O_RDONLY));
+	assert_int_equal(fake.proc.files.host_fds.used, before + 2 + 3 * 2);
+	assert_int_equal(FAKE(&fake, close, pair[1]) | FAKE(&fake, close, pair[0]), 0);
+	assert_int_equal(fake.proc.files.host_fds.used, before);
+}
+
+static void test_second_registrations_are_open_files(void **state)
+{
+	gva_t out = fake_alloc(&fake, NULL, 8), event = fake_alloc(&fake, NULL, 12);
+	u64 before = fake.proc.files.host_fds.used;
+	long ep = FAKE(&fake, epoll_create1, 0), second, third;
+	int ends[2];
+
+	assert_int_equal(FAKE(&fake, pipe, out), 0);
+	fake_get(&fake, out, ends, sizeof(ends));
+	second = FAKE(&fake, dup, ends[0]);
+	third = FAKE(&fake, dup, ends[0]);
+	limit_host_fds(1);
+	assert_int_equal(FAKE(&fake, epoll_ctl, ep, EPOLL_CTL_ADD, ends[0], event), 0);
+	assert_int_equal(FAKE(&fake, epoll_ctl, ep, EPOLL_CTL_ADD, second, event), 0);
+	assert_int_equal(FAKE(&fake, epoll_ctl, ep, EPOLL_CTL_ADD, third, event), -ENOSPC);
+	assert_int_equal(FAKE(&fake, epoll_ctl, ep, EPOLL_CTL_DEL, second, event), 0);
+	assert_int_equal(FAKE(&fake, epoll_ctl, ep, EPOLL_CTL_ADD, third, event), 0);
+	for (int fd = (int)ep; fd <= third; fd++)
+		assert_int_equal(FAKE(&fake, close, fd), 0);
+	assert_int_equal(fake.proc.files.host_fds.used, before);
+}
+
 static void test_mount_points_cannot_be_removed(void **state)
 {
 	struct tk_policy *policy = &fake.policy;
@@ -604,6 +696,10 @@ int main(void)
 		T(test_open_directories_take_no_rights_along),
 		T(test_locks_open_nothing_for_writing),
 		T(test_memfds_on_their_way_count),
+		T(test_no_more_host_descriptors_than_allowed),
+		T(test_mapped_files_are_open_files),
+		T(test_files_on_their_way_are_open_files),
+		T(test_second_registrations_are_open_files),
 		T(test_mount_points_cannot_be_removed),
 		T(test_no_descriptor_is_lost),
 	};

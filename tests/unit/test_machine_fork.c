@@ -307,6 +307,40 @@ static void test_refused_freeze_changes_nothing(void **state)
 	tkvm_image_put(image);
 }
 
+static void expect_limits(const struct tkvm_fork_options *options, const char *threads,
+			  const char *files)
+{
+	struct tkvm_machine *master = boot("accept"), *fork;
+	struct tkvm_image *image;
+	struct tkvm_error err = {0};
+
+	expect_idle(master);
+	image = freeze(master);
+	if (tkvm_image_fork(image, options, &fork, &err))
+		fail_msg("%s", err.message);
+	for (int i = 0; i < 3; i++) {
+		request(fork, "threads", threads);
+		if (tkvm_machine_reset(fork, &err)) {
+			tkvm_machine_destroy(fork);
+			assert_int_equal(tkvm_image_fork(image, options, &fork, &err), 0);
+		}
+		request(fork, "files", files);
+		reset(fork);
+	}
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+}
+
+/* One of the files is the connection. */
+static void test_threads_and_files_of_a_fork_are_limited(void **state)
+{
+	const struct tkvm_fork_options options = {
+		.size = sizeof(options), .max_files = 11, .max_threads = 3};
+
+	expect_limits(&options, "threads 3", "files 10");
+	expect_limits(NULL, "threads 64", "files 1023");
+}
+
 static void test_wrong_uses_are_refused(void **state)
 {
 	struct tkvm_machine *master = boot("epoll"), *fork;
@@ -339,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
 		cmocka_unit_test(test_ended_fork_is_not_reset),
 		cmocka_unit_test(test_refused_freeze_changes_nothing),
+		cmocka_unit_test(test_threads_and_files_of_a_fork_are_limited),
 		cmocka_unit_test(test_wrong_uses_are_refused),
 	};
 
