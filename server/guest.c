@@ -201,6 +201,6 @@ int ks_guest_end_status(const struct ks_guest *guest, struct tkvm_machine *machi
 		break;
 	}
 	ks_message("%s: %s", guest->name, result->message);
-	dprintf(STDERR_FILENO, "%s", tkvm_machine_report(machine));
+	ks_text(tkvm_machine_report(machine));
 	return KS_EXIT_FAILED;
 }

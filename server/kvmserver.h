@@ -19,6 +19,11 @@ enum ks_exit {
 /* One line on standard error: "kvmserver: " and the text. */
 void ks_message(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same for text as it is, of whole lines. */
+void ks_text(const char *text);
+/* From now on drop what standard error does not take at once, rather than wait. Before threads. */
+void ks_messages_hurry(void);
+
 /* Subcommands: @argv[0] is the subcommand's name. Return an exit status. */
 int ks_run(const struct ks_config *config, int argc, char **argv);
 int ks_doctor(const struct ks_config *config, int argc, char **argv);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kvmserver: options, then a subcommand. What every subcommand shares is here: messages, the
- * exit status of mistakes, and that output which could not be written is an error.
+ * kvmserver: options, then a subcommand. What every subcommand shares is here: the exit status of
+ * mistakes, and that output which could not be written is an error.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,18 +16,6 @@ static const struct {
 	{"run", ks_run},
 	{"doctor", ks_doctor},
 };
-
-void ks_message(const char *fmt, ...)
-{
-	char text[2048];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	/* One write(2), so that lines of several processes do not mix. */
-	dprintf(STDERR_FILENO, "kvmserver: %s\n", text);
-}
 
 static int usage(const char *what, const char *value)
 {
