@@ -333,3 +333,36 @@ void tk_ns_destroy(struct tk_ns *ns)
 		close(ns->rootfd);
 	*ns = (struct tk_ns){.rootfd = -1};
 }
+
+/* The file system that canonical @guest is on; none if that is @last, which is made to say so. */
+static void sync_one(const struct tk_ns *ns, const char *guest, dev_t *last)
+{
+	int fd = tk_ns_open_canonical(ns, guest, O_PATH | O_CLOEXEC), own = -1;
+	char link[TK_FD_LINK_SIZE];
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (!fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) && st.st_dev != *last) {
+		*last = st.st_dev;
+		own = open(tk_fd_link(link, fd), O_RDONLY | O_CLOEXEC);
+	}
+	if (own >= 0) {
+		(void)syncfs(own);
+		close(own);
+	}
+	close(fd);
+}
+
+void tk_ns_sync(const struct tk_ns *ns)
+{
+	const struct tk_policy *policy = ns->policy;
+	dev_t last = 0;
+
+	for (size_t i = 0; i < policy->n_paths; i++)
+		if (policy->paths[i].may & TK_MAY_WRITE)
+			sync_one(ns, policy->paths[i].path, &last);
+	for (size_t i = 0; i < policy->n_volumes; i++)
+		if (policy->volumes[i].may & TK_MAY_WRITE)
+			sync_one(ns, policy->volumes[i].guest, &last);
+}

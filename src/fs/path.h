@@ -104,6 +104,9 @@ ssize_t tk_path_readlink(const struct tk_ns *ns, const struct tk_fdtable *files,
 int tk_ns_file_path(const struct tk_ns *ns, const struct tk_file *file,
 		    char buf[PATH_MAX]) TK_MUST_CHECK;
 
+/* sync(2), of the file systems that the guest may write to. */
+void tk_ns_sync(const struct tk_ns *ns);
+
 /* -EINVAL for open(2) flags that make no sense together: told before anything is looked at. */
 int tk_open_check(u64 flags) TK_MUST_CHECK;
 

@@ -632,6 +632,32 @@ static void test_mount_points_cannot_be_removed(void **state)
 	assert_int_equal(FAKE(&fake, truncate, at("rw/sub/mounted"), 1), 0);
 }
 
+/* In place of the C library's. */
+static unsigned int n_sync, n_syncfs;
+
+void sync(void)
+{
+	n_sync++;
+}
+
+int syncfs(int fd)
+{
+	n_syncfs += fcntl(fd, F_GETFD) >= 0;
+	return 0;
+}
+
+static void test_sync_is_for_what_may_be_written(void **state)
+{
+	n_syncfs = 0;
+	assert_int_equal(FAKE(&fake, sync, 0), 0);
+	assert_int_equal(n_syncfs, 1);
+	for (size_t i = 0; i < fake.policy.n_paths; i++)
+		fake.policy.paths[i].may &= ~(unsigned int)TK_MAY_WRITE;
+	assert_int_equal(FAKE(&fake, sync, 0), 0);
+	assert_int_equal(n_syncfs, 1);
+	assert_int_equal(n_sync, 0);
+}
+
 static unsigned int open_descriptors(void)
 {
 	unsigned int n = 0;
@@ -701,6 +727,7 @@ int main(void)
 		T(test_files_on_their_way_are_open_files),
 		T(test_second_registrations_are_open_files),
 		T(test_mount_points_cannot_be_removed),
+		T(test_sync_is_for_what_may_be_written),
 		T(test_no_descriptor_is_lost),
 	};
 
