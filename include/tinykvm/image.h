@@ -49,7 +49,8 @@ struct tkvm_fork_options {
 	size_t size; /* sizeof(struct tkvm_fork_options) */
 	/*
 	 * Bytes of memory it may fill beyond what is in the image, per run between resets; 0: 128 MiB.
-	 * A fork that was reset may get up to half as much again.
+	 * A fork that was reset may get up to half as much again. Pipes and sockets may hold half of
+	 * this besides, at least 8 MiB; what would hold more is refused.
 	 */
 	uint64_t max_memory;
 	/* Bytes of changed memory that a reset may keep at hand for the next run; 0: 64 MiB. */

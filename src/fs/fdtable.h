@@ -23,6 +23,11 @@ struct tk_fdtable {
 	 * those have landed, second registrations in epolls, and what mappings keep open.
 	 */
 	struct tk_budget host_fds;
+	/*
+	 * Bytes that the host's kernel may keep for the machine in buffers, which no limit on its
+	 * memory sees: what its pipes, and its sockets other than TCP connections, can hold.
+	 */
+	struct tk_budget host_memory;
 };
 
 void tk_fdtable_init(struct tk_fdtable *table, unsigned int limit);

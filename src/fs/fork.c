@@ -457,13 +457,14 @@ static int reset(struct tk_forked_files *forked)
 /* What the program still maps is no reason for the image's files not to come back. */
 int tk_files_reset(struct tk_forked_files *forked)
 {
-	struct tk_budget *host_fds = &forked->table->host_fds;
-	u64 most = host_fds->most;
+	struct tk_fdtable *table = forked->table;
+	u64 most_fds = table->host_fds.most, most_memory = table->host_memory.most;
 	int rc;
 
-	host_fds->most = 0;
+	table->host_fds.most = table->host_memory.most = 0;
 	rc = reset(forked);
-	host_fds->most = most;
+	table->host_fds.most = most_fds;
+	table->host_memory.most = most_memory;
 	return rc;
 }
 

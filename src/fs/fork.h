@@ -32,7 +32,7 @@ struct tk_fork_ctx {
 	bool share_listeners;
 	const struct tk_memfd_copy *memfds;
 	unsigned int n_memfds;
-	struct tk_budget *host_fds; /* the fork's */
+	struct tk_budget *host_fds, *host_memory; /* the fork's */
 };
 
 struct tk_frozen_files {

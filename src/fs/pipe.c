@@ -25,7 +25,7 @@
 #endif
 
 /* Kernels without RWF_NOSIGNAL: hold SIGPIPE back and take our own one away again. */
-static ssize_t writev_masked(int fd, const struct iovec *iov, int n)
+static ssize_t writev_masked(int fd, const struct iovec *iov, int n, int rwf)
 {
 	static const struct timespec now = {0};
 	sigset_t pipe_only, old, pending;
@@ -37,7 +37,7 @@ static ssize_t writev_masked(int fd, const struct iovec *iov, int n)
 	sigpending(&pending);
 	was_pending = sigismember(&pending, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe_only, &old);
-	rc = writev(fd, iov, n);
+	rc = rwf ? pwritev2(fd, iov, n, -1, rwf) : writev(fd, iov, n);
 	if (rc < 0)
 		rc = -errno;
 	if (rc == -EPIPE && !was_pending)
@@ -47,19 +47,34 @@ static ssize_t writev_masked(int fd, const struct iovec *iov, int n)
 	return rc;
 }
 
-ssize_t tk_writev_nosignal(int fd, const struct iovec *iov, int n)
+static ssize_t writev_quietly(int fd, const struct iovec *iov, int n, int rwf)
 {
-	ssize_t rc = pwritev2(fd, iov, n, -1, RWF_NOSIGNAL);
+	ssize_t rc = pwritev2(fd, iov, n, -1, RWF_NOSIGNAL | rwf);
 
 	if (rc >= 0)
 		return rc;
 	if (errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS)
-		return writev_masked(fd, iov, n);
+		return writev_masked(fd, iov, n, rwf);
 	return -errno;
 }
 
+ssize_t tk_writev_nosignal(int fd, const struct iovec *iov, int n)
+{
+	return writev_quietly(fd, iov, n, 0);
+}
+
+ssize_t tk_writev_nowait(int fd, const struct iovec *iov, int n)
+{
+	ssize_t rc = writev_quietly(fd, iov, n, RWF_NOWAIT);
+
+	return rc == -EINVAL || rc == -ENOSYS ? -EOPNOTSUPP : rc;
+}
+
+#define END_BYTES 32768 /* half of what a new pipe holds */
+
 struct pipe_end {
-	struct tk_file file; /* first member */
+	struct tk_file file;	  /* first member */
+	struct tk_budget *memory; /* has END_BYTES to get back */
 	/* of a frozen read end */
 	u8 *bytes;
 	size_t n_bytes;
@@ -164,7 +179,7 @@ static int pipe_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 
 	if (mate)
 		flags |= mate->flags;
-	rc = tk_pipe_new(ends, flags & O_DIRECT);
+	rc = tk_pipe_new(ends, flags & O_DIRECT, ctx->host_memory);
 	if (rc)
 		return rc;
 	rc = set_up_pair(ends, tmpl, mine == 0 ? tmpl : mate);
@@ -215,6 +230,7 @@ static int pipe_reset(struct tk_file *file, const struct tk_file *tmpl)
 static void pipe_release(struct tk_file *file)
 {
 	free(of(file)->bytes);
+	tk_budget_give(of(file)->memory, END_BYTES);
 }
 
 static const struct tk_file_ops pipe_ops = {
@@ -229,7 +245,7 @@ static const struct tk_file_ops pipe_ops = {
 	.reset = pipe_reset,
 };
 
-static struct tk_file *pipe_end(int hostfd, int flags)
+static struct tk_file *pipe_end(int hostfd, int flags, struct tk_budget *memory)
 {
 	struct pipe_end *end = calloc(1, sizeof(*end));
 	struct tk_file *file;
@@ -241,6 +257,8 @@ static struct tk_file *pipe_end(int hostfd, int flags)
 		close(hostfd);
 		return NULL;
 	}
+	end->memory = memory;
+	tk_budget_charge(memory, END_BYTES);
 	file = &end->file;
 	snprintf(name, sizeof(name), "pipe:[%lu]", (unsigned long)st.st_ino);
 	tk_file_init(file, &pipe_ops, hostfd, flags, name);
@@ -248,15 +266,17 @@ static struct tk_file *pipe_end(int hostfd, int flags)
 	return file;
 }
 
-int tk_pipe_new(struct tk_file *ends[2], int flags)
+int tk_pipe_new(struct tk_file *ends[2], int flags, struct tk_budget *memory)
 {
 	int fds[2];
 
 	flags &= O_NONBLOCK | O_DIRECT;
+	if (!tk_budget_fits(memory, 2 * END_BYTES))
+		return -ENFILE;
 	if (pipe2(fds, O_NONBLOCK | O_CLOEXEC | (flags & O_DIRECT)))
 		return -errno;
-	ends[0] = pipe_end(fds[0], O_RDONLY | flags);
-	ends[1] = pipe_end(fds[1], O_WRONLY | flags);
+	ends[0] = pipe_end(fds[0], O_RDONLY | flags, memory);
+	ends[1] = pipe_end(fds[1], O_WRONLY | flags, memory);
 	if (ends[0] && ends[1]) {
 		tk_file_join(ends[0], ends[1]);
 		return 0;

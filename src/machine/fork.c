@@ -24,6 +24,7 @@ static const struct tkvm_fork_options default_options = {.size = sizeof(default_
 #define DEFAULT_FORK_MEMORY  TK_MIB(128)
 #define DEFAULT_FORK_FILES   1024
 #define DEFAULT_FORK_THREADS 64
+#define MIN_FORK_BUFFERS     TK_MIB(8)
 
 static int slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags)
 {
@@ -193,6 +194,14 @@ static int share(struct tkvm_machine *machine, struct tkvm_error *err)
 	return proc->stats.calls ? 0 : tk_fail_errno(err, ENOMEM, "fork");
 }
 
+/* What the host's kernel may keep in pipes and sockets for a fork, besides its memory. */
+static u64 buffers(const struct tkvm_fork_options *options)
+{
+	u64 memory = options->max_memory ? options->max_memory : DEFAULT_FORK_MEMORY;
+
+	return TK_MAX(memory / 2, MIN_FORK_BUFFERS);
+}
+
 static int fork_files(struct tkvm_machine *machine, const struct tkvm_fork_options *options,
 		      struct tkvm_error *err)
 {
@@ -207,6 +216,7 @@ static int fork_files(struct tkvm_machine *machine, const struct tkvm_fork_optio
 		.memfds = fork->memfds,
 		.n_memfds = fork->n_memfds,
 		.host_fds = &proc->files.host_fds,
+		.host_memory = &proc->files.host_memory,
 	};
 	int rc;
 
@@ -214,6 +224,7 @@ static int fork_files(struct tkvm_machine *machine, const struct tkvm_fork_optio
 	rc = tk_files_fork(&fork->files, &fork->image->files, &proc->files, &ctx, err);
 	proc->files.host_fds.most = proc->files.host_fds.used +
 				    (options->max_files ? options->max_files : DEFAULT_FORK_FILES);
+	proc->files.host_memory.most = proc->files.host_memory.used + buffers(options);
 	tk_mm_set_budget(machine->mm, &proc->files.host_fds);
 	return rc;
 }

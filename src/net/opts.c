@@ -27,7 +27,7 @@
 
 #define MAX_PRIORITY 6 /* beyond it CAP_NET_ADMIN is needed (socket(7)) */
 
-enum opt_class { PLAIN, PRIORITY, PEERCRED, LOWAT, MULTICAST };
+enum opt_class { PLAIN, PRIORITY, PEERCRED, LOWAT, MULTICAST, BUFFER };
 
 struct opt {
 	int level, name;
@@ -99,6 +99,26 @@ static int int_value(const void *value, socklen_t len)
 	return n;
 }
 
+/*
+ * SO_SNDBUF and SO_RCVBUF, of which the kernel makes twice what is asked for and which never fail
+ * for asking too much. A buffer larger than that of a new socket is paid for once.
+ */
+static int buffer_fit(struct tk_sock *sock, int name, int n)
+{
+	struct tk_budget *memory = sock->net->host_memory;
+	bool *raised = &sock->raised[name == SO_RCVBUF];
+
+	if (!memory || !memory->most || (u32)n <= TK_SOCK_BUFFER / 2)
+		return n;
+	if (!*raised) {
+		if (!tk_budget_take(memory, TK_SOCK_BUFFER))
+			return TK_SOCK_BUFFER / 2;
+		*raised = true;
+		sock->held += TK_SOCK_BUFFER;
+	}
+	return (int)TK_MIN((u32)n, (u32)TK_SOCK_BUFFER);
+}
+
 int tk_opt_set(struct tk_sock *sock, int level, int name, const void *value, socklen_t len)
 {
 	const struct opt *opt = find(level, name);
@@ -107,6 +127,11 @@ int tk_opt_set(struct tk_sock *sock, int level, int name, const void *value, soc
 
 	if (opt->class == PRIORITY && len >= sizeof(int) && (n < 0 || n > MAX_PRIORITY))
 		return -EPERM;
+	if (opt->class == BUFFER && len >= sizeof(int)) {
+		n = buffer_fit(sock, name, n);
+		value = &n;
+		len = sizeof(n);
+	}
 	if (sock->gate)
 		fd = tk_gate_option_set(sock, (unsigned int)row);
 	if (fd < 0)

@@ -175,6 +175,7 @@ static void sock_release(struct tk_file *file)
 	}
 	tk_list_del(&sock->bound);
 	free(sock->frozen);
+	tk_budget_give(sock->net->host_memory, sock->held);
 	if (sock->family == AF_UNIX)
 		tk_rights_sweep(sock->net);
 }
@@ -196,19 +197,40 @@ static const struct tk_file_ops sock_ops = {
 	.reset = tk_sock_reset,
 };
 
+/*
+ * What it can hold before its reader comes: of a unix socket, what it sent; of a UDP socket, what
+ * came. TCP connections are the host's to balance (tcp_mem).
+ */
+static u64 buffer_size(int hostfd, int family, int type)
+{
+	int size = 0, opt = family == AF_UNIX ? SO_SNDBUF : SO_RCVBUF;
+	socklen_t len = sizeof(size);
+
+	if (family != AF_UNIX && type == SOCK_STREAM)
+		return 0;
+	return getsockopt(hostfd, SOL_SOCKET, opt, &size, &len) || size < 0 ? 0 : (u64)size;
+}
+
 int tk_sock_new(struct tk_file **ret, struct tk_net *net, const struct tk_policy *policy,
 		int hostfd, int family, int type, int protocol, int flags)
 {
 	struct tk_sock *sock;
 	struct stat st = {0};
 	char name[40];
+	u64 held = buffer_size(hostfd, family, type);
 
+	if (!tk_budget_fits(net->host_memory, held)) {
+		close(hostfd);
+		return -ENOBUFS;
+	}
 	fstat(hostfd, &st);
 	snprintf(name, sizeof(name), "socket:[%lu]", (unsigned long)st.st_ino);
 	sock = tk_anon_new(sizeof(*sock), &sock_ops, hostfd, O_RDWR | flags, name);
 	if (!sock)
 		return -ENOMEM;
 	sock->net = net;
+	sock->held = held;
+	tk_budget_charge(net->host_memory, held);
 	sock->policy = policy;
 	sock->family = family;
 	/* unix(7): SOCK_RAW is taken for SOCK_DGRAM. */

@@ -21,6 +21,12 @@ struct tk_unix_name {
 
 struct tk_gate;
 
+/*
+ * What may be asked for with SO_SNDBUF and SO_RCVBUF where memory of the host is counted: Linux's
+ * own limit until 6.15 (/proc/sys/net/core/wmem_max), of which the kernel makes twice as much.
+ */
+#define TK_SOCK_BUFFER 212992
+
 /* Whom to tell of a connection's life (net/follow.h). */
 struct tk_follow {
 	const struct tkvm_connection_ops *ops; /* NULL: nobody */
@@ -38,6 +44,8 @@ struct tk_sock {
 	int backlog;	 /* of the last listen(2) */
 	int rcvlowat;	 /* SO_RCVLOWAT as set; 1 */
 	u64 opts_set[2]; /* bit n: row n of the option table was set */
+	u64 held;	 /* of net->host_memory: what its buffers hold at most */
+	bool raised[2];	 /* SO_SNDBUF, SO_RCVBUF: TK_SOCK_BUFFER more than that */
 
 	struct tk_gate *gate; /* a fork's listening socket (net/gate.h); NULL: not that */
 	struct tk_follow follow;

@@ -3,7 +3,7 @@
  * The socket options that guests may use, one row each: OPT(level, name, size, may set, may get,
  * class). Size: the largest value that makes sense; what is beyond is not passed on. Class
  * MULTICAST is for guests that may listen anywhere; PEERCRED, LOWAT, DOMAIN are treated in
- * sockopt.c. What is not here is -ENOPROTOOPT: options that load code (filters), need privileges
+ * sockopt.c; BUFFER: what is asked for may be more than a fork gets. What is not here is -ENOPROTOOPT: options that load code (filters), need privileges
  * that the VMM may have (marks, forced buffers, raw headers, source routes, congestion modules), or
  * name host things.
  */
@@ -17,8 +17,8 @@ OPT(SOL_SOCKET, SO_DOMAIN, 4, false, true, PLAIN)
 OPT(SOL_SOCKET, SO_ERROR, 4, false, true, PLAIN)
 OPT(SOL_SOCKET, SO_DONTROUTE, 4, true, true, PLAIN)
 OPT(SOL_SOCKET, SO_BROADCAST, 4, true, true, PLAIN)
-OPT(SOL_SOCKET, SO_SNDBUF, 4, true, true, PLAIN)
-OPT(SOL_SOCKET, SO_RCVBUF, 4, true, true, PLAIN)
+OPT(SOL_SOCKET, SO_SNDBUF, 4, true, true, BUFFER)
+OPT(SOL_SOCKET, SO_RCVBUF, 4, true, true, BUFFER)
 OPT(SOL_SOCKET, SO_KEEPALIVE, 4, true, true, PLAIN)
 OPT(SOL_SOCKET, SO_OOBINLINE, 4, true, true, PLAIN)
 OPT(SOL_SOCKET, SO_NO_CHECK, 4, true, true, PLAIN)

@@ -108,12 +108,12 @@ static void add_pipe(void *sum, const struct tk_file *file)
 /* What pipes hold is memory of the host's kernel, that no other limit of the machine sees. */
 static bool pipes_fit(struct tk_proc *proc, u64 more)
 {
-	u64 sum = more;
+	u64 most = proc->files.host_memory.most, sum = more;
 
 	for (unsigned int fd = 0; fd < proc->files.size; fd++)
 		add_pipe(&sum, proc->files.fds[fd].file);
 	tk_rights_each(&proc->net, add_pipe, &sum);
-	return sum <= PIPES_MAX;
+	return sum <= (most ? TK_MIN(most, PIPES_MAX) : PIPES_MAX);
 }
 
 static long pipe_size(struct tk_task *task, struct tk_file *file, int cmd, u64 arg)

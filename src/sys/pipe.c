@@ -15,7 +15,7 @@ static long do_pipe(struct tk_task *task, gva_t out, int flags)
 	 */
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
 		return -EINVAL;
-	rc = tk_pipe_new(ends, flags);
+	rc = tk_pipe_new(ends, flags, &task->proc->files.host_memory);
 	if (rc)
 		return rc;
 	return tk_new_fd_pair(task, ends, flags & O_CLOEXEC, out);

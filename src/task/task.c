@@ -22,6 +22,7 @@ void tk_proc_init(struct tk_proc *proc)
 	tk_proc_signals_init(&proc->sig);
 	tk_net_init(&proc->net);
 	proc->net.host_fds = &proc->files.host_fds;
+	proc->net.host_memory = &proc->files.host_memory;
 	proc->next_tid = TK_GUEST_PID;
 	proc->next_timer_id = 0;
 	proc->max_tasks = 1;

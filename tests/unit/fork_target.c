@@ -31,9 +31,12 @@ static void *sleeper(void *arg)
 /* How many there can be. */
 static int take_all(const char *what)
 {
+	int n = 0, ends[2];
 	pthread_t thread;
-	int n = 0;
 
+	if (!strcmp(what, "pipes"))
+		while (n < 3000 && !pipe(ends))
+			n++;
 	if (!strcmp(what, "threads"))
 		while (n < 200 && !pthread_create(&thread, NULL, sleeper, NULL))
 			n++;
@@ -58,7 +61,7 @@ static int answer(int conn)
 	heap[counter % 64 * 4096]++;
 	len = snprintf(reply, sizeof(reply), "%s %d %d", request, counter,
 		       heap[counter % 64 * 4096]);
-	if (!strcmp(request, "threads") || !strcmp(request, "files"))
+	if (!strcmp(request, "threads") || !strcmp(request, "files") || !strcmp(request, "pipes"))
 		len = snprintf(reply, sizeof(reply), "%s %d", request, take_all(request));
 	if (!strcmp(request, "exit"))
 		_exit(3);

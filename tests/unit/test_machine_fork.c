@@ -308,7 +308,7 @@ static void test_refused_freeze_changes_nothing(void **state)
 }
 
 static void expect_limits(const struct tkvm_fork_options *options, const char *threads,
-			  const char *files)
+			  const char *files, const char *pipes)
 {
 	struct tkvm_machine *master = boot("accept"), *fork;
 	struct tkvm_image *image;
@@ -326,19 +326,23 @@ static void expect_limits(const struct tkvm_fork_options *options, const char *t
 		}
 		request(fork, "files", files);
 		reset(fork);
+		request(fork, "pipes", pipes);
+		reset(fork);
 	}
 	tkvm_machine_destroy(fork);
 	tkvm_image_put(image);
 }
 
-/* One of the files is the connection. */
-static void test_threads_and_files_of_a_fork_are_limited(void **state)
+/* One of the files is the connection. A pipe is two, and 64 KiB. */
+static void test_threads_files_and_pipes_of_a_fork_are_limited(void **state)
 {
 	const struct tkvm_fork_options options = {
 		.size = sizeof(options), .max_files = 11, .max_threads = 3};
+	const struct tkvm_fork_options little = {.size = sizeof(little), .max_memory = 16 << 20};
 
-	expect_limits(&options, "threads 3", "files 10");
-	expect_limits(NULL, "threads 64", "files 1023");
+	expect_limits(&options, "threads 3", "files 10", "pipes 5");
+	expect_limits(&little, "threads 64", "files 1023", "pipes 128");
+	expect_limits(NULL, "threads 64", "files 1023", "pipes 511");
 }
 
 static void test_wrong_uses_are_refused(void **state)
@@ -373,7 +377,7 @@ int main(void)
 		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
 		cmocka_unit_test(test_ended_fork_is_not_reset),
 		cmocka_unit_test(test_refused_freeze_changes_nothing),
-		cmocka_unit_test(test_threads_and_files_of_a_fork_are_limited),
+		cmocka_unit_test(test_threads_files_and_pipes_of_a_fork_are_limited),
 		cmocka_unit_test(test_wrong_uses_are_refused),
 	};
 

@@ -443,6 +443,35 @@ static void test_dangerous_options(void **state)
 	assert_int_equal(set_int(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, 1), -EACCES);
 }
 
+static void test_buffers_are_of_limited_size(void **state)
+{
+	struct tk_budget *memory = &fake.proc.files.host_memory;
+	gva_t out = fake_alloc(&fake, NULL, 8);
+	u64 before = memory->used, pair;
+	int fds[2], size, normal;
+
+	assert_int_equal(FAKE(&fake, socketpair, AF_UNIX, SOCK_STREAM, 0, out), 0);
+	fake_get(&fake, out, fds, 8);
+	pair = memory->used - before;
+	assert_true(pair > 0);
+	assert_int_equal(get_int(fds[0], SOL_SOCKET, SO_SNDBUF, &normal), 0);
+	memory->most = memory->used + TK_SOCK_BUFFER;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(set_int(fds[0], SOL_SOCKET, SO_SNDBUF, 100 << 20), 0);
+	assert_int_equal(get_int(fds[0], SOL_SOCKET, SO_SNDBUF, &size), 0);
+	assert_in_range(size, normal, 2 * TK_SOCK_BUFFER);
+	assert_int_equal(memory->used, memory->most);
+	/* Nothing is left for these. */
+	assert_int_equal(set_int(fds[1], SOL_SOCKET, SO_SNDBUF, -1), 0);
+	assert_int_equal(get_int(fds[1], SOL_SOCKET, SO_SNDBUF, &size), 0);
+	assert_in_range(size, 4096, TK_SOCK_BUFFER);
+	assert_int_equal(FAKE(&fake, socketpair, AF_UNIX, SOCK_STREAM, 0, out), -ENOBUFS);
+	assert_int_equal(FAKE(&fake, socket, AF_UNIX, SOCK_DGRAM, 0), -ENOBUFS);
+	assert_true(new_sock(AF_INET, SOCK_STREAM) >= 0);
+	assert_int_equal(FAKE(&fake, close, fds[0]) | FAKE(&fake, close, fds[1]), 0);
+	assert_int_equal(memory->used, before);
+}
+
 static void test_peercred(void **state)
 {
 	gva_t out = fake_alloc(&fake, NULL, 8), at = fake_alloc(&fake, NULL, 12);
@@ -558,6 +587,7 @@ int main(void)
 		T(test_unix_backlog),
 		T(test_options),
 		T(test_dangerous_options),
+		T(test_buffers_are_of_limited_size),
 		T(test_peercred),
 		T(test_interfaces),
 		T(test_netlink_reads_only),
