@@ -6,13 +6,37 @@
 #include <unistd.h>
 
 #include "fs/inotify.h"
+#include "net/rights.h"
 #include "sys/sys.h"
+
+#define MAX_INSTANCES 16 /* the host has 128 for all that runs as this user */
+#define WHOLE	      (1u << 20)
+
+/* Each name of an instance counts for its part. */
+static void add_instance(void *sum, const struct tk_file *file)
+{
+	if (file && tk_inotify_of((struct tk_file *)file))
+		*(u64 *)sum += WHOLE / file->refs;
+}
+
+static bool too_many(struct tk_proc *proc)
+{
+	u64 sum = 0;
+
+	for (unsigned int fd = 0; fd < proc->files.size; fd++)
+		add_instance(&sum, proc->files.fds[fd].file);
+	tk_rights_each(&proc->net, add_instance, &sum);
+	return sum > MAX_INSTANCES * WHOLE - WHOLE / 2;
+}
 
 static long do_init(struct tk_task *task, int flags)
 {
 	struct tk_file *file;
-	int rc = tk_inotify_new(&file, flags);
+	int rc;
 
+	if (!(flags & ~(IN_NONBLOCK | IN_CLOEXEC)) && too_many(task->proc))
+		return -EMFILE;
+	rc = tk_inotify_new(&file, flags);
 	if (rc)
 		return rc;
 	return tk_fd_install_or_put(&task->proc->files, file, flags & IN_CLOEXEC);

@@ -231,6 +231,39 @@ static void test_timerfd(void **state)
 	assert_int_equal(FAKE(&fake, timerfd_gettime, FAKE(&fake, eventfd2, 0, 0), old), -EINVAL);
 }
 
+static void test_pipes_are_of_limited_size(void **state)
+{
+	struct tk_budget *memory = &fake.proc.files.host_memory;
+	gva_t out = fake_alloc(&fake, NULL, 8);
+	u64 before = memory->used;
+
+	memory->most = before + 2 * 65536;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(FAKE(&fake, pipe, out), 0);
+	assert_int_equal(FAKE(&fake, pipe, out), -ENFILE);
+	assert_int_equal(FAKE(&fake, fcntl, 0, F_SETPIPE_SZ, 1 << 20), -EPERM);
+	for (int fd = 0; fd < 4; fd++)
+		assert_int_equal(FAKE(&fake, close, fd), 0);
+	assert_int_equal(memory->used, before);
+	assert_int_equal(FAKE(&fake, pipe, out), 0);
+}
+
+static void test_few_inotify_instances(void **state)
+{
+	long fd = -1;
+
+	for (int i = 0; i < 16; i++) {
+		fd = FAKE(&fake, inotify_init1, 0);
+		assert_true(fd >= 0);
+		assert_true(FAKE(&fake, dup, fd) >= 0);
+	}
+	assert_int_equal(FAKE(&fake, inotify_init1, 0), -EMFILE);
+	assert_int_equal(FAKE(&fake, close, fd), 0);
+	assert_int_equal(FAKE(&fake, inotify_init1, 0), -EMFILE);
+	assert_int_equal(FAKE(&fake, close, fd + 1), 0);
+	assert_true(FAKE(&fake, inotify_init1, 0) >= 0);
+}
+
 static void test_inotify(void **state)
 {
 	char dir[] = "/tmp/tk-inotify-XXXXXX", name[64];
@@ -272,11 +305,18 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_pipe_ends),   T(test_pipe_failures_leave_nothing),
-		T(test_pipe_broken), T(test_pipe_packets),
-		T(test_pipe_size),   T(test_pipes_have_a_limit_together),
-		T(test_pipe_unread), T(test_eventfd),
-		T(test_timerfd),     T(test_inotify),
+		T(test_pipe_ends),
+		T(test_pipe_failures_leave_nothing),
+		T(test_pipe_broken),
+		T(test_pipe_packets),
+		T(test_pipe_size),
+		T(test_pipes_have_a_limit_together),
+		T(test_pipe_unread),
+		T(test_eventfd),
+		T(test_timerfd),
+		T(test_pipes_are_of_limited_size),
+		T(test_few_inotify_instances),
+		T(test_inotify),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
