@@ -5,7 +5,7 @@
  *   /fault, /abort, /exit, /spin, /memory, /stack   what a request can do to it
  *   /silent     no answer, and closes
  *   /threads, /fds, /output   as many as there can be; answers
- *   /bomb       every descriptor that there is, for a second; answers
+ *   /bomb       every descriptor that there is, for two seconds; answers
  *   /open       ends if no file can be opened, else answers
  *   /unlisten, /shut, /over, /options   what can be done to the listening socket; answers
  *   /slow       answers after 300 ms
@@ -114,7 +114,7 @@ static void take_descriptors(void)
 			break;
 	while (open("/dev/null", O_RDONLY) >= 0)
 		;
-	usleep(1000000);
+	usleep(2000000);
 }
 
 static void *sleeper(void *arg)
