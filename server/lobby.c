@@ -34,9 +34,10 @@ struct ks_lobby {
 	struct ks_source bell;
 	bool server_first, http_only;
 	uint64_t max_idle;
+	uint64_t max_open;
 	atomic_bool closed;
 	pthread_mutex_t lock;
-	struct ks_conn all; /* head of the list */
+	struct ks_conn all; /* head of the list, who has waited longest first */
 	uint64_t accepted, expired, open;
 	pthread_mutex_t listening; /* guards the descriptors of listeners */
 	struct listener *listeners;
@@ -125,6 +126,7 @@ struct ks_lobby *ks_lobby_new(bool server_first, bool http_only, uint64_t max_id
 		lobby->server_first = server_first;
 		lobby->http_only = http_only;
 		lobby->max_idle = max_idle;
+		lobby->max_open = UINT64_MAX;
 		lobby->all.next = lobby->all.prev = &lobby->all;
 		pthread_mutex_init(&lobby->lock, NULL);
 		pthread_mutex_init(&lobby->listening, NULL);
@@ -184,18 +186,67 @@ static void begin_exchange(const struct ks_lobby *lobby, struct ks_conn *conn)
 	ks_http_begin(&conn->http, lobby->http_only || conn->requests);
 	conn->http.tunnel = lobby->server_first;
 	conn->seen = 0;
+	conn->no_news = false;
 	conn->sent = 0;
 	conn->asked = false;
 	set_end(conn, lobby->max_idle);
 }
 
-static void enter(struct ks_lobby *lobby, struct ks_conn *conn)
+static void link_last(struct ks_lobby *lobby, struct ks_conn *conn)
 {
-	pthread_mutex_lock(&lobby->lock);
 	conn->next = &lobby->all;
 	conn->prev = lobby->all.prev;
 	conn->prev->next = conn;
 	lobby->all.prev = conn;
+}
+
+static void move_last(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	conn->prev->next = conn->next;
+	conn->next->prev = conn->prev;
+	link_last(lobby, conn);
+}
+
+/* Under the lock. Whoever gets the event closes it. */
+static void expire_one(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	atomic_store(&conn->expired, true);
+	shutdown(conn->source.fd, SHUT_RDWR);
+	lobby->expired++;
+}
+
+/*
+ * Make room for a connection: the one that has waited longest goes. False: too many are about to
+ * go already. Those are at the end of the list, so that looking for one takes no time.
+ */
+static bool make_room(struct ks_lobby *lobby)
+{
+	struct ks_conn *conn;
+	bool room;
+
+	pthread_mutex_lock(&lobby->lock);
+	room = lobby->open < lobby->max_open + lobby->max_open / 4;
+	for (conn = lobby->all.next; room && lobby->open >= lobby->max_open && conn != &lobby->all;
+	     conn = conn->next) {
+		if (!atomic_load(&conn->waits) || atomic_load(&conn->expired))
+			continue;
+		expire_one(lobby, conn);
+		move_last(lobby, conn);
+		break;
+	}
+	pthread_mutex_unlock(&lobby->lock);
+	return room;
+}
+
+void ks_lobby_limit(struct ks_lobby *lobby, uint64_t max_open)
+{
+	lobby->max_open = max_open;
+}
+
+static void enter(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	pthread_mutex_lock(&lobby->lock);
+	link_last(lobby, conn);
 	lobby->accepted++;
 	lobby->open++;
 	pthread_mutex_unlock(&lobby->lock);
@@ -243,6 +294,9 @@ void ks_lobby_drop(struct ks_lobby *lobby, struct ks_conn *conn)
 void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn)
 {
 	begin_exchange(lobby, conn);
+	pthread_mutex_lock(&lobby->lock);
+	move_last(lobby, conn);
+	pthread_mutex_unlock(&lobby->lock);
 	wait_in(lobby, conn);
 }
 
@@ -252,7 +306,9 @@ static int take_connection(struct ks_lobby *lobby, struct listener *listener)
 	int fd = -1;
 
 	pthread_mutex_lock(&lobby->listening);
-	if (listener->source.fd >= 0 && !atomic_load(&lobby->closed)) {
+	if (listener->source.fd >= 0 && !atomic_load(&lobby->closed) && !make_room(lobby)) {
+		atomic_store(&listener->stuck, true);
+	} else if (listener->source.fd >= 0 && !atomic_load(&lobby->closed)) {
 		fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		/* Nothing helps but waiting until somebody closes something. */
 		if (fd < 0 &&
@@ -389,9 +445,7 @@ void ks_lobby_expire(struct ks_lobby *lobby, uint64_t now)
 		if (!atomic_load(&conn->waits) || atomic_load(&conn->expired) ||
 		    atomic_load(&conn->end) > now)
 			continue;
-		atomic_store(&conn->expired, true);
-		shutdown(conn->source.fd, SHUT_RDWR);
-		lobby->expired++;
+		expire_one(lobby, conn);
 	}
 	pthread_mutex_unlock(&lobby->lock);
 }

@@ -19,6 +19,11 @@ struct ks_lobby;
 struct ks_lobby *ks_lobby_new(bool server_first, bool http_only, uint64_t max_idle);
 /* Accept from duplicates of these from now on. 0, or -errno: nothing has changed. */
 int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n);
+/*
+ * How many connections may be open, before it listens: then the one that has waited longest makes
+ * room for another. Up to a quarter more are open while they are being closed.
+ */
+void ks_lobby_limit(struct ks_lobby *lobby, uint64_t max_open);
 /* Closes all connections. */
 void ks_lobby_free(struct ks_lobby *lobby);
 

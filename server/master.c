@@ -251,7 +251,11 @@ static int keep_listeners(struct ks_master *master)
 		}
 		master->listeners[master->n_listeners++] = fd;
 	}
-	return 0;
+	if (tkvm_machine_listener(master->machine, KS_MAX_LISTENERS, &listener))
+		return 0;
+	ks_message("%s: it listens on more than %d sockets, which is not supported",
+		   master->guest->name, KS_MAX_LISTENERS);
+	return KS_EXIT_FAILED;
 }
 
 int ks_master_boot(struct ks_master *master, const struct ks_guest *guest,

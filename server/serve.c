@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,8 @@
 #define GRACE_NS   (10 * KS_S)
 #define MIB	   1048576.0
 #define FIRST_WAIT 1000 /* us */
+#define FORK_FILES 1024 /* descriptors that a request may take */
+#define MIN_CLIENTS 8
 
 struct server {
 	const struct ks_guest *guest;
@@ -283,10 +286,37 @@ static int loop(struct server *server)
 	return KS_EXIT_FAILED; /* no worker is left */
 }
 
+static uint64_t open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	uint64_t n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* Clients may take what is left by us and by the forks, which cannot work without any. */
+static uint64_t max_connections(const struct server *server)
+{
+	uint64_t forks = FORK_FILES * (server->n_workers + 2ull), used = open_descriptors(), left;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return UINT64_MAX;
+	left = limit.rlim_cur > used + MIN_CLIENTS ? limit.rlim_cur - used : MIN_CLIENTS;
+	/* A quarter more may be open for a moment. */
+	return left > 2 * forks ? (left - forks) / 5 * 4 : left * 2 / 5;
+}
+
 /* Forks that are not reset accept for themselves. */
 static int open_doors(struct server *server)
 {
 	const struct ks_master *master = &server->master;
+
+	ks_lobby_limit(server->pool.lobby, max_connections(server));
 
 	if (!server->guest->config->ephemeral ||
 	    !ks_lobby_listen(server->pool.lobby, master->listeners, master->n_listeners))
