@@ -62,10 +62,14 @@ enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool end
 	if (atomic_load(&conn->expired))
 		return KS_GONE;
 	n = recv(conn->source.fd, buf, size, MSG_PEEK | MSG_DONTWAIT);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? KS_NOT_YET : KS_GONE;
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return KS_GONE;
 	if (!n)
 		return KS_GONE;
+	/* Urgent data: it counts as data, but we do not see it. */
+	conn->no_news = n <= (ssize_t)conn->seen;
+	if (conn->no_news)
+		return judge(conn, ended);
 	if (!conn->asked) {
 		conn->asked = true;
 		conn->asked_at = ks_now();
@@ -82,6 +86,9 @@ int ks_conn_wait_for_more(struct ks_conn *conn)
 
 	if (!conn->seen)
 		return 0;
+	/* It would be ready at once. */
+	if (conn->no_news)
+		return -EAGAIN;
 	/* Unix sockets take the option, but are ready all the same. */
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain == AF_UNIX)
 		return -EAGAIN;

@@ -30,6 +30,7 @@ struct ks_conn {
 	bool asked;	      /* a byte of the next request is here */
 	uint64_t asked_at;
 	unsigned long requests; /* that it has had */
+	bool no_news;		/* the last look found nothing new */
 	size_t seen;		/* bytes in the socket that @http was given */
 	uint64_t sent;		/* bytes that the program sent */
 	struct ks_http http;
