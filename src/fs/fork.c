@@ -36,15 +36,30 @@ static int memfd_copy(const struct tk_file *tmpl, const struct tk_fork_ctx *ctx)
 	return -1;
 }
 
+static int reopen(int fd, int flags)
+{
+	const int keep =
+		O_ACCMODE | O_APPEND | O_DIRECT | O_NOATIME | O_SYNC | O_DIRECTORY | O_PATH;
+	char link[TK_FD_LINK_SIZE];
+
+	/* O_TMPFILE has O_DIRECTORY in it, for what is no directory. */
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		flags &= ~O_TMPFILE;
+	fd = open(tk_fd_link(link, fd), (flags & keep) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int tk_fork_reopen(const struct tk_file *tmpl, const struct tk_fork_ctx *ctx)
 {
-	const int keep = O_ACCMODE | O_APPEND | O_DIRECT | O_NOATIME | O_SYNC | O_DIRECTORY;
-	char link[TK_FD_LINK_SIZE];
 	int fd = memfd_copy(tmpl, ctx);
 
-	tk_fd_link(link, fd < 0 ? tmpl->hostfd : fd);
-	fd = open(link, (tmpl->flags & keep) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	/* Not every file system's O_DIRECT is also that of memfds. */
+	return fd < 0 ? reopen(tmpl->hostfd, tmpl->flags) : reopen(fd, tmpl->flags & ~O_DIRECT);
+}
+
+int tk_fork_reopenable(const struct tk_file *tmpl)
+{
+	return reopen(tmpl->hostfd, tmpl->memfd ? O_RDONLY : tmpl->flags);
 }
 
 void tk_fork_common(struct tk_file *file, const struct tk_file *tmpl)

@@ -75,6 +75,11 @@ void tk_files_unfork(struct tk_forked_files *forked);
 int tk_fork_dup(const struct tk_file *tmpl);
 /* A description of its own; for a memfd that the fork has a copy of, of that. */
 int tk_fork_reopen(const struct tk_file *tmpl, const struct tk_fork_ctx *ctx);
+/*
+ * Try at freezing what the forks will need: to open @tmpl once more, or to read it for their
+ * copies. A descriptor, or -errno.
+ */
+int tk_fork_reopenable(const struct tk_file *tmpl);
 /* What struct tk_file itself says: flags, position, rights. */
 void tk_fork_common(struct tk_file *file, const struct tk_file *tmpl);
 /* An operation @reset for kinds that have no other state; with a set_flags(), if they have one. */

@@ -10,9 +10,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "fs/memfds.h"
+#include "fs/path.h"
+#include "fs/regular.h"
 #include "mm/mm.h"
 
 #define FIRST_REVIEW 64
@@ -63,7 +66,8 @@ int tk_memfds_add(struct tk_fdtable *table, int hostfd)
 		memfds->list = list;
 		memfds->room = memfds->room * 2 + 8;
 	}
-	memfds->list[memfds->n++] = (struct memfd){.dev = st.st_dev, .ino = st.st_ino};
+	memfds->list[memfds->n++] =
+		(struct memfd){.dev = st.st_dev, .ino = st.st_ino, .size = bytes_held(&st)};
 	return 0;
 }
 
@@ -144,35 +148,133 @@ int tk_memfds_grow(const struct tk_holders *holders, const struct stat *st, u64 
 	return 0;
 }
 
+u64 tk_memfds_held(const struct tk_fdtable *table)
+{
+	u64 sum = 0;
+
+	for (size_t i = 0; table->memfds && i < table->memfds->n; i++)
+		if (__builtin_add_overflow(sum, table->memfds->list[i].size, &sum))
+			return ~0ull;
+	return sum;
+}
+
 #define SEALED (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)
 
+/* Files that know of no seals are like memfds that permit none. */
+static int seals_of(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals < 0 ? F_SEAL_SEAL : seals;
+}
+
+bool tk_is_nameless(int hostfd, const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && !st->st_nlink && (seals_of(hostfd) & SEALED) != SEALED;
+}
+
+/*
+ * A file that cannot be written through this descriptor can by opening it once more, where the
+ * policy permits that (@writable). What the VMM inherited, it may share with others.
+ */
 void tk_memfds_mark(struct tk_fdtable *table)
 {
 	struct tk_file *file;
 	struct stat st;
 
-	for (unsigned int fd = 0; table->memfds && fd < table->size; fd++) {
+	for (unsigned int fd = 0; fd < table->size; fd++) {
 		file = table->fds[fd].file;
-		if (!file || file->hostfd < 0 || fstat(file->hostfd, &st))
+		if (!file || !(tk_is_regular(file) || tk_is_opath(file)) ||
+		    fstat(file->hostfd, &st))
 			continue;
-		file->memfd = find(table->memfds, st.st_dev, st.st_ino) &&
-			      (fcntl(file->hostfd, F_GET_SEALS) & SEALED) != SEALED;
+		file->memfd = tk_is_nameless(file->hostfd, &st) &&
+			      (tk_file_may_write(file) || file->writable);
 	}
 }
 
-int tk_memfds_each(const struct tk_fdtable *table, int (*fn)(void *ctx, const struct tk_file *file),
-		   void *ctx)
+int tk_memfds_each(const struct tk_fdtable *table, int (*fn)(void *ctx, int hostfd), void *ctx)
 {
 	int rc = 0;
 
 	for (unsigned int fd = 0; fd < table->size && !rc; fd++)
 		if (table->fds[fd].file && table->fds[fd].file->memfd)
-			rc = fn(ctx, table->fds[fd].file);
+			rc = fn(ctx, table->fds[fd].file->hostfd);
+	return rc;
+}
+
+#define PIECE 16384
+
+/* Copy [@at, @end) of file @from to @to: data only, holes stay holes. */
+static int copy_range(int from, int to, off_t at, off_t end)
+{
+	char buf[PIECE];
+	ssize_t n;
+
+	for (; at < end; at += n) {
+		n = pread(from, buf, (size_t)TK_MIN(end - at, (off_t)PIECE), at);
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		if (pwrite(to, buf, (size_t)n, at) != n)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int copy_data(int from, int to, off_t size)
+{
+	off_t data = 0, hole;
+	int rc = 0;
+
+	for (; !rc && data < size; data = hole) {
+		data = lseek(from, data, SEEK_DATA);
+		if (data < 0)
+			return errno == ENXIO ? 0 : -errno; /* nothing but a hole follows */
+		hole = lseek(from, data, SEEK_HOLE);
+		if (hole < 0)
+			hole = size;
+		rc = copy_range(from, to, data, hole);
+	}
+	return rc;
+}
+
+/* The VMM opens its copies again and again, whatever their mode says. */
+static mode_t mode_of_copy(const struct stat *st)
+{
+	return (st->st_mode & 07777) | 0600;
+}
+
+static int copy(int from, int to)
+{
+	struct stat st;
+	int rc;
+
+	if (fstat(from, &st) || ftruncate(to, st.st_size) || fchmod(to, mode_of_copy(&st)))
+		return -errno;
+	rc = copy_data(from, to, st.st_size);
+	if (!rc && seals_of(from) && fcntl(to, F_ADD_SEALS, seals_of(from)))
+		rc = -errno;
+	return rc;
+}
+
+/* lseek(2) moves the offset of a description, and that of @from is shared by threads that fork. */
+int tk_memfd_copy(int from)
+{
+	char link[TK_FD_LINK_SIZE];
+	int fd, own = open(tk_fd_link(link, from), O_RDONLY | O_CLOEXEC), rc;
+
+	if (own < 0)
+		return -errno;
+	fd = memfd_create("fork", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	rc = fd < 0 ? -errno : copy(own, fd);
+	close(own);
+	if (!rc)
+		return fd;
+	if (fd >= 0)
+		close(fd);
 	return rc;
 }
 
 #define RESTORE_MAX TK_MIB(4)
-#define PIECE	    16384
 
 static int restore_piece(int fd, int tmpl, off_t at)
 {
@@ -192,7 +294,9 @@ int tk_memfd_restore(int fd, int tmpl)
 	int rc = 0;
 
 	if (fstat(fd, &have) || fstat(tmpl, &want) || want.st_size > (off_t)RESTORE_MAX ||
-	    fcntl(fd, F_GET_SEALS) != fcntl(tmpl, F_GET_SEALS))
+	    seals_of(fd) != seals_of(tmpl))
+		return -ESTALE;
+	if ((have.st_mode & 07777) != mode_of_copy(&want) && fchmod(fd, mode_of_copy(&want)))
 		return -ESTALE;
 	if (have.st_size != want.st_size && ftruncate(fd, want.st_size))
 		return -ESTALE;

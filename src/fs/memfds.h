@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a guest's memfds may hold: memory that no page table shows and no file system bounds. */
+/*
+ * What a guest's memfds may hold: memory that no page table shows and no file system bounds. And
+ * nameless files, which are memfds and files that were unlinked: nobody but the program can have
+ * them, so their content is its state, and every fork has a copy of its own (a memfd).
+ */
 #ifndef TK_FS_MEMFDS_H
 #define TK_FS_MEMFDS_H
 
@@ -29,19 +33,25 @@ int tk_memfds_add(struct tk_fdtable *table, int hostfd) TK_MUST_CHECK;
 int tk_memfds_grow(const struct tk_holders *holders, const struct stat *st, u64 size,
 		   u64 limit) TK_MUST_CHECK;
 
-/* The machine is being frozen: set tk_file.memfd where content is not sealed for good. */
+/* What the memfds of @table hold as far as is known, in bytes. */
+u64 tk_memfds_held(const struct tk_fdtable *table);
+
+/* Is it a nameless file whose content can change? */
+bool tk_is_nameless(int hostfd, const struct stat *st);
+
+/* The machine is being frozen: set tk_file.memfd of nameless files. */
 void tk_memfds_mark(struct tk_fdtable *table);
 
-/*
- * Call @fn for each memfd of a frozen table whose content forks do not share, until it fails; with
- * a descriptor of it.
- */
-int tk_memfds_each(const struct tk_fdtable *table, int (*fn)(void *ctx, const struct tk_file *file),
+/* Call @fn with a descriptor of each open file that is marked, until it fails. */
+int tk_memfds_each(const struct tk_fdtable *table, int (*fn)(void *ctx, int hostfd),
 		   void *ctx) TK_MUST_CHECK;
 
+/* A memfd with the content, mode and seals of nameless file @from; or -errno. */
+int tk_memfd_copy(int from) TK_MUST_CHECK;
+
 /*
- * Give memfd @fd, a copy of @tmpl, its content again. 0, or -ESTALE if that is too much, or its
- * seals have changed.
+ * Give memfd @fd, a copy of @tmpl, its content and mode again. 0, or -ESTALE if that is too much,
+ * or its seals have changed.
  */
 int tk_memfd_restore(int fd, int tmpl) TK_MUST_CHECK;
 

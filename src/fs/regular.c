@@ -100,14 +100,24 @@ static struct tk_backing *host_backing(struct tk_file *file)
 static int make(const struct tk_file_ops *ops, int hostfd, int flags, const char *path,
 		struct tk_file **ret);
 
-/* A description of its own, but for files that their mode forbids to open once more. */
+/*
+ * Forks are to have descriptions of their own: of the file, or of a copy. (Where offset, flags and
+ * flock(2) were one for all forks, they could tell each other by them.)
+ */
+static int regular_freeze(struct tk_file *file)
+{
+	int fd = tk_fork_reopenable(file);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? -ENOTSUP : 0;
+}
+
 static int regular_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 			const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
 {
 	int fd = tk_fork_reopen(tmpl, ctx), rc;
 
-	if (fd == -EACCES || fd == -EPERM || fd == -ETXTBSY)
-		fd = tk_fork_dup(tmpl);
 	if (fd < 0)
 		return fd;
 	rc = make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
@@ -146,6 +156,7 @@ static const struct tk_file_ops regular_ops = {
 	.ioctl = regular_ioctl,
 	.set_flags = regular_set_flags,
 	.backing = host_backing,
+	.freeze = regular_freeze,
 	.fork = regular_fork,
 	.reset = regular_reset,
 };
@@ -230,8 +241,36 @@ static const struct tk_file_ops shared_ops = {
 	.reset = tk_fork_reset_common,
 };
 
+/* What it names can be opened through it: of a nameless file, the fork's copy. */
+static int opath_fork(const struct tk_file *tmpl, const struct tk_file *mate,
+		      const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
+{
+	int fd = tmpl->memfd ? tk_fork_reopen(tmpl, ctx) : tk_fork_dup(tmpl), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
+	if (!rc)
+		tk_fork_common(ret[0], tmpl);
+	return rc;
+}
+
+static int opath_freeze(struct tk_file *file)
+{
+	return file->memfd ? regular_freeze(file) : 0;
+}
+
 static const struct tk_file_ops opath_ops = {
-	.kind = "path", .fork = shared_fork, .reset = tk_fork_reset_common};
+	.kind = "path",
+	.freeze = opath_freeze,
+	.fork = opath_fork,
+	.reset = tk_fork_reset_common,
+};
+
+bool tk_is_opath(const struct tk_file *file)
+{
+	return file->ops == &opath_ops;
+}
 
 static int make(const struct tk_file_ops *ops, int hostfd, int flags, const char *path,
 		struct tk_file **ret)

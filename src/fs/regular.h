@@ -21,5 +21,6 @@ int tk_shared_new(int hostfd, int flags, const char *path, struct tk_file **ret)
 int tk_opath_new(int hostfd, int flags, const char *path, struct tk_file **ret) TK_MUST_CHECK;
 
 bool tk_is_regular(const struct tk_file *file); /* tk_regular_new() */
+bool tk_is_opath(const struct tk_file *file);	/* tk_opath_new() */
 
 #endif

@@ -41,86 +41,60 @@ static int rearm(void *ctx)
 	return tk_vm_reset_rings(ctx);
 }
 
-/* Copy [@at, @end) of file @from to @to: data only, holes stay holes. */
-static int copy_range(int from, int to, off_t at, off_t end)
-{
-	char *buf = malloc(65536);
-	int rc = buf ? 0 : -ENOMEM;
-	ssize_t n;
-
-	while (at < end && !rc) {
-		n = pread(from, buf, (size_t)TK_MIN(end - at, (off_t)65536), at);
-		if (n <= 0)
-			rc = n ? -errno : -EIO;
-		else if (pwrite(to, buf, (size_t)n, at) != n)
-			rc = -ENOMEM;
-		at += n;
-	}
-	free(buf);
-	return rc;
-}
-
-/* SEEK_DATA is told by its own description: the template's is shared by threads that fork. */
-static int copy_content(int from, int to, off_t size)
-{
-	char link[TK_FD_LINK_SIZE];
-	int own = open(tk_fd_link(link, from), O_RDONLY | O_CLOEXEC), rc = 0;
-	off_t data = 0, hole;
-
-	if (own < 0)
-		return -errno;
-	while (!rc && data < size) {
-		data = lseek(own, data, SEEK_DATA);
-		if (data < 0)
-			break; /* nothing but a hole follows */
-		hole = lseek(own, data, SEEK_HOLE);
-		if (hole < 0)
-			hole = size;
-		rc = copy_range(own, to, data, hole);
-		data = hole;
-	}
-	close(own);
-	return rc;
-}
-
-static int copy_memfd(int from, const struct stat *st)
-{
-	int fd = memfd_create("fork", MFD_CLOEXEC | MFD_ALLOW_SEALING), seals, rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = ftruncate(fd, st->st_size) ? -errno : copy_content(from, fd, st->st_size);
-	seals = fcntl(from, F_GET_SEALS);
-	if (!rc && seals > 0 && fcntl(fd, F_ADD_SEALS, seals))
-		rc = -errno;
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
-static int add_memfd(void *ctx, const struct tk_file *file)
+/* Nameless file @hostfd, unless it is there already. */
+static int add_memfd(void *ctx, int hostfd)
 {
 	struct tk_fork *fork = ctx;
 	struct tk_memfd_copy *memfds;
-	struct stat st;
+	struct stat st, other;
+	u64 bytes;
 	int fd;
 
-	if (fstat(file->hostfd, &st))
+	if (fstat(hostfd, &st))
 		return -errno;
-	for (unsigned int i = 0; i < fork->n_memfds; i++)
+	bytes = (u64)st.st_blocks * 512;
+	for (unsigned int i = 0; i < fork->n_memfds; i++) {
 		if (fork->memfds[i].ino == st.st_ino && fork->memfds[i].dev == st.st_dev)
 			return 0;
+		if (!fstat(fork->memfds[i].fd, &other))
+			bytes += (u64)other.st_blocks * 512;
+	}
+	/* Of memfds there are not so many; but files on disk are not memory, and their copies are.
+	 */
+	if (bytes > fork->image->master->proc.total_memory)
+		return -EFBIG;
 	memfds = reallocarray(fork->memfds, fork->n_memfds + 1, sizeof(*memfds));
 	if (!memfds)
 		return -ENOMEM;
 	fork->memfds = memfds;
-	fd = copy_memfd(file->hostfd, &st);
+	fd = tk_memfd_copy(hostfd);
 	if (fd < 0)
 		return fd;
 	memfds[fork->n_memfds++] =
 		(struct tk_memfd_copy){.dev = st.st_dev, .ino = st.st_ino, .fd = fd};
 	return 0;
+}
+
+static int add_mapped_memfd(void *ctx, int hostfd)
+{
+	struct stat st;
+
+	if (fstat(hostfd, &st))
+		return -errno;
+	return tk_is_nameless(hostfd, &st) ? add_memfd(ctx, hostfd) : 0;
+}
+
+static int copy_memfds(struct tk_fork *fork)
+{
+	const struct tkvm_image *image = fork->image;
+	int rc = tk_memfds_each(&image->master->proc.files, add_memfd, fork);
+
+	return rc ? rc : tk_mm_image_each_file(image->mm, add_mapped_memfd, fork);
+}
+
+static u64 max_memory(const struct tkvm_fork_options *options)
+{
+	return options->max_memory ? options->max_memory : DEFAULT_FORK_MEMORY;
 }
 
 static int fork_mm(struct tkvm_machine *machine, const struct tkvm_fork_options *options,
@@ -134,7 +108,7 @@ static int fork_mm(struct tkvm_machine *machine, const struct tkvm_fork_options 
 			    .memory_flags = TK_SLOT_LOG,
 			    .collect = collect,
 			    .rearm = rearm},
-		.max_memory = options->max_memory ? options->max_memory : DEFAULT_FORK_MEMORY,
+		.max_memory = max_memory(options),
 		.max_hot = options->max_hot_memory,
 		.swaps = swaps,
 		.n_swaps = fork->n_memfds,
@@ -240,9 +214,9 @@ static int make(struct tkvm_machine *machine, const struct tkvm_fork_options *op
 	rc = share(machine, err);
 	if (rc)
 		return rc;
-	rc = tk_memfds_each(&master->proc.files, add_memfd, fork);
+	rc = copy_memfds(fork);
 	if (rc)
-		return tk_fail_errno(err, -rc, "fork: memfd");
+		return tk_fail_errno(err, -rc, "fork: copy files that have no name");
 	rc = fork_hardware(machine, options, err);
 	if (!rc)
 		rc = fork_files(machine, options, err);

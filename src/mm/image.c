@@ -77,6 +77,22 @@ const struct tk_image_vma *tk_image_vma_find(const struct tk_mm_image *image, gv
 	return lo < image->n_vmas ? &image->vmas[lo] : NULL;
 }
 
+int tk_mm_image_each_file(const struct tk_mm_image *image, int (*fn)(void *ctx, int hostfd),
+			  void *ctx)
+{
+	const struct tk_backing *backing;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < image->n_vmas && !rc; i++) {
+		if (image->vmas[i].backing < 0 || !(image->vmas[i].flags & TK_VMA_SHARED))
+			continue;
+		backing = image->backings[image->vmas[i].backing];
+		if (!backing->anon && backing->may_write)
+			rc = fn(ctx, backing->hostfd);
+	}
+	return rc;
+}
+
 u64 tk_image_pte(const struct tk_mm_image *image, u32 leaf, unsigned int index)
 {
 	return leaf < image->pool_used ? image->tables[(u64)leaf * TK_PTES + index] : 0;

@@ -35,6 +35,13 @@ struct tk_mm_image_info {
 };
 void tk_mm_image_info(const struct tk_mm_image *image, struct tk_mm_image_info *info);
 
+/*
+ * Call @fn with a descriptor of each file behind a shared mapping of @image that is writable or may
+ * be made so, until it fails; not of shared anonymous memory.
+ */
+int tk_mm_image_each_file(const struct tk_mm_image *image, int (*fn)(void *ctx, int hostfd),
+			  void *ctx) TK_MUST_CHECK;
+
 /* A memfd that the guest could map: every fork has its own copy of it. */
 struct tk_mm_swap {
 	u64 dev, ino; /* fstat() of the frozen machine's */

@@ -2,10 +2,11 @@
 /*
  * The server that test_machine_fork.c freezes: it answers one request per connection. Started as
  * "fork_target KIND", KIND being how it waits: accept, epoll, edge, poll, select, timeout, flight,
- * thread.
+ * thread; or what it has: nameless files, a file that its mode forbids to open.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int counter;
@@ -46,6 +48,61 @@ static int take_all(const char *what)
 	return n;
 }
 
+/* Counters that only this program has a way to. */
+static struct nameless {
+	int *closed, *again, *unlinked; /* shared mappings without a descriptor; a second one */
+	int fds[3];			/* unlinked, O_TMPFILE, memfd */
+} nameless;
+
+static int *map_shared(int fd)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+static int new_unlinked(void)
+{
+	char path[] = "/tmp/fork_target.XXXXXX";
+	int fd = mkstemp(path);
+
+	if (fd < 0 || unlink(path) || ftruncate(fd, 4096))
+		abort();
+	return fd;
+}
+
+static void have_nameless(void)
+{
+	int closed = memfd_create("closed", 0), unlinked = new_unlinked();
+
+	if (closed < 0 || ftruncate(closed, 4096))
+		abort();
+	nameless.closed = map_shared(closed);
+	nameless.again = map_shared(closed);
+	nameless.unlinked = map_shared(unlinked);
+	close(closed);
+	close(unlinked);
+	nameless.fds[0] = new_unlinked();
+	nameless.fds[1] = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	nameless.fds[2] = memfd_create("open", 0);
+	for (int i = 0; i < 3; i++)
+		if (pwrite(nameless.fds[i], &(int){0}, 4, 0) != 4)
+			abort();
+}
+
+/* All of them count what @counter counts. */
+static void count_nameless(void)
+{
+	if (++*nameless.closed != counter || *nameless.again != counter ||
+	    ++*nameless.unlinked != counter)
+		abort();
+	for (int i = 0; i < 3; i++) {
+		int n;
+
+		if (pread(nameless.fds[i], &n, 4, 0) != 4 || ++n != counter ||
+		    pwrite(nameless.fds[i], &n, 4, 0) != 4)
+			abort();
+	}
+}
+
 static int answer(int conn)
 {
 	char request[128], reply[128];
@@ -58,6 +115,8 @@ static int answer(int conn)
 	}
 	request[n] = '\0';
 	counter++;
+	if (nameless.closed)
+		count_nameless();
 	heap[counter % 64 * 4096]++;
 	len = snprintf(reply, sizeof(reply), "%s %d %d", request, counter,
 		       heap[counter % 64 * 4096]);
@@ -269,5 +328,10 @@ int main(int argc, char **argv)
 		by_flight();
 	else if (!strcmp(kind, "thread"))
 		by_threads();
+	if (!strcmp(kind, "nameless"))
+		have_nameless();
+	else if (strcmp(kind, "forbidden") || fchmod(open(argv[2], O_RDWR), 0))
+		return 99;
+	by_accept();
 	return 99;
 }

@@ -8,7 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,23 +60,30 @@ static void expect_idle(struct tkvm_machine *machine)
 			 tkvm_machine_report(machine));
 }
 
-static struct tkvm_machine *boot(const char *kind)
+/* @file: the target's second argument, or NULL. */
+static struct tkvm_machine *boot_with(const char *kind, const char *file)
 {
 	struct tkvm_policy *policy = tkvm_policy_new();
 	struct tkvm_machine_options options = {.size = sizeof(options), .policy = policy};
-	const char *argv[] = {FORK_TARGET, kind, NULL};
+	const char *argv[] = {FORK_TARGET, kind, file, NULL};
 	struct tkvm_machine *machine;
 	struct tkvm_error err = {0};
 
 	if (access("/dev/kvm", R_OK | W_OK))
 		skip();
 	assert_int_equal(tkvm_policy_allow_net(policy, NULL, TKVM_LISTEN | TKVM_CONNECT, &err), 0);
+	assert_int_equal(tkvm_policy_allow_path(policy, "/tmp", TKVM_READ | TKVM_WRITE, &err), 0);
 	if (tkvm_machine_create(&machine, &options, &err))
 		fail_msg("%s", err.message);
 	if (tkvm_machine_load(machine, FORK_TARGET, argv, NULL, &err))
 		fail_msg("%s", err.message);
 	tkvm_policy_free(policy);
 	return machine;
+}
+
+static struct tkvm_machine *boot(const char *kind)
+{
+	return boot_with(kind, NULL);
 }
 
 static struct tkvm_image *freeze(struct tkvm_machine *machine)
@@ -193,6 +202,36 @@ static void test_poll(void **state)
 static void test_select(void **state)
 {
 	serve("select");
+}
+
+/* Memfds and unlinked files are the program's own, whether it has them open or mapped. */
+static void test_files_without_a_name_are_state(void **state)
+{
+	serve("nameless");
+}
+
+/* Forks could not have descriptions of their own. As root, nothing is forbidden but to others. */
+static void test_files_that_cannot_be_reopened_are_refused(void **state)
+{
+	char path[] = "/tmp/test_machine_fork.XXXXXX";
+	int fd = mkstemp(path), rc;
+	struct tkvm_image *image = NULL;
+	struct tkvm_machine *master;
+	struct tkvm_error err = {0};
+
+	assert_true(fd >= 0);
+	close(fd);
+	master = boot_with("forbidden", path);
+	expect_idle(master);
+	if (!geteuid())
+		setfsuid(65534);
+	rc = tkvm_machine_freeze(master, &image, &err);
+	if (!geteuid())
+		setfsuid(0);
+	assert_int_equal(rc, -ENOTSUP);
+	assert_non_null(strstr(err.message, path));
+	tkvm_machine_destroy(master);
+	unlink(path);
 }
 
 static void test_threads(void **state)
@@ -372,6 +411,8 @@ int main(void)
 		cmocka_unit_test(test_edge_triggered_epoll),
 		cmocka_unit_test(test_poll),
 		cmocka_unit_test(test_select),
+		cmocka_unit_test(test_files_without_a_name_are_state),
+		cmocka_unit_test(test_files_that_cannot_be_reopened_are_refused),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_threads_fork_one_image),
 		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
