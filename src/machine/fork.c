@@ -203,6 +203,13 @@ static int fork_files(struct tkvm_machine *machine, const struct tkvm_fork_optio
 	return rc;
 }
 
+/* What the image's hold is in it, and not the fork's doing. */
+static void limit_memfds(struct tk_proc *proc, u64 more)
+{
+	if (__builtin_add_overflow(tk_memfds_held(&proc->files), more, &proc->max_memfds))
+		proc->max_memfds = ~0ull;
+}
+
 static int make(struct tkvm_machine *machine, const struct tkvm_fork_options *options,
 		struct tkvm_error *err)
 {
@@ -222,6 +229,7 @@ static int make(struct tkvm_machine *machine, const struct tkvm_fork_options *op
 		rc = fork_files(machine, options, err);
 	if (rc)
 		return rc;
+	limit_memfds(&machine->proc, max_memory(options));
 	machine->proc.new_tasks =
 		options->max_threads ? options->max_threads : DEFAULT_FORK_THREADS;
 	rc = tk_proc_restore(&machine->proc, &master->proc, true);

@@ -38,7 +38,7 @@ static int create_mm(struct tkvm_machine *machine, const struct tkvm_machine_opt
 		.backend = {.slot_add = slot_add, .ctx = machine->vm},
 	};
 
-	machine->proc.total_memory = mm.max_memory;
+	machine->proc.total_memory = machine->proc.max_memfds = mm.max_memory;
 	return tk_mm_create(&machine->mm, &mm, err);
 }
 

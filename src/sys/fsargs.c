@@ -95,7 +95,7 @@ static int check_memfd(struct tk_task *task, const struct stat *st, u64 size)
 		.ctx = &proc->net,
 	};
 
-	return tk_memfds_grow(&holders, st, size, proc->total_memory);
+	return tk_memfds_grow(&holders, st, size, proc->max_memfds);
 }
 
 int tk_size_clip(struct tk_task *task, const struct tk_file *file, s64 pos, size_t *len)

@@ -103,6 +103,17 @@ static void count_nameless(void)
 	}
 }
 
+/* The limit is of 128 MiB beyond the image. */
+static void grow_memfd(void)
+{
+	int fd = memfd_create("large", 0);
+
+	if (ftruncate(fd, 100 << 20) || !ftruncate(fd, 200 << 20) || errno != ENOSPC)
+		abort();
+	if (!posix_fallocate(fd, 0, 200 << 20))
+		abort();
+}
+
 static int answer(int conn)
 {
 	char request[128], reply[128];
@@ -117,6 +128,8 @@ static int answer(int conn)
 	counter++;
 	if (nameless.closed)
 		count_nameless();
+	if (!strcmp(request, "grow"))
+		grow_memfd();
 	heap[counter % 64 * 4096]++;
 	len = snprintf(reply, sizeof(reply), "%s %d %d", request, counter,
 		       heap[counter % 64 * 4096]);

@@ -400,7 +400,7 @@ static void test_memfds_share_the_memory_limit(void **state)
 	long a = new_memfd(), b = new_memfd(), c;
 	gva_t data = fake_alloc(&fake, NULL, 8192);
 
-	fake.proc.total_memory = TK_MIB(10);
+	fake.proc.max_memfds = TK_MIB(10);
 	assert_int_equal(FAKE(&fake, ftruncate, a, TK_MIB(6)), 0);
 	assert_int_equal(FAKE(&fake, ftruncate, b, TK_MIB(5)), -ENOSPC);
 	assert_int_equal(FAKE(&fake, ftruncate, b, TK_MIB(4)), 0);
@@ -509,7 +509,7 @@ static void test_memfds_on_their_way_count(void **state)
 	long a = new_memfd(), b = new_memfd();
 	int pair[2];
 
-	fake.proc.total_memory = TK_MIB(10);
+	fake.proc.max_memfds = TK_MIB(10);
 	assert_int_equal(FAKE(&fake, socketpair, AF_UNIX, SOCK_STREAM, 0, out), 0);
 	fake_get(&fake, out, pair, sizeof(pair));
 	assert_int_equal(FAKE(&fake, ftruncate, a, TK_MIB(6)), 0);

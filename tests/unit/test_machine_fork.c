@@ -210,6 +210,22 @@ static void test_files_without_a_name_are_state(void **state)
 	serve("nameless");
 }
 
+static void test_memfds_are_held_to_the_forks_limit(void **state)
+{
+	struct tkvm_machine *master = boot("nameless"), *fork;
+	struct tkvm_image *image;
+
+	expect_idle(master);
+	image = freeze(master);
+	fork = make_fork(image);
+	for (int i = 0; i < 3; i++) {
+		request(fork, "grow", "grow 1 8");
+		reset(fork);
+	}
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+}
+
 /* Forks could not have descriptions of their own. As root, nothing is forbidden but to others. */
 static void test_files_that_cannot_be_reopened_are_refused(void **state)
 {
@@ -412,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_poll),
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_files_without_a_name_are_state),
+		cmocka_unit_test(test_memfds_are_held_to_the_forks_limit),
 		cmocka_unit_test(test_files_that_cannot_be_reopened_are_refused),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_threads_fork_one_image),
