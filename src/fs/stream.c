@@ -4,6 +4,8 @@
  * No operation blocks. Where the description is shared with others it is not switched to
  * O_NONBLOCK (they would notice), so that poll(2) has to say first whether a small transfer is
  * possible; a competing reader could still make that one call wait, until data or a signal come.
+ * Writing does not wait where the host can be told so; where not, machines of this process take
+ * turns at asking and writing, and only another process could come in between.
  *
  * Of a terminal the guest gets what programs ask to format their output or to read keys; nothing
  * that injects input, changes the controlling terminal, or waits for output to drain.
@@ -12,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <asm/termbits.h>
@@ -57,15 +60,25 @@ static ssize_t stream_readv(struct tk_file *file, const struct iovec *iov, int n
 	return done < 0 ? -errno : done;
 }
 
+/* The description is shared by all the machines of the process, and so has to be its lock. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
 /* No more than what a ready pipe takes at once. */
 static ssize_t write_little(int fd, const struct iovec *iov, int n)
 {
 	struct iovec one = {0};
+	ssize_t done;
 
 	for (int i = 0; i < n && !one.iov_len; i++)
 		one = iov[i];
 	one.iov_len = TK_MIN(one.iov_len, (size_t)PIPE_BUF);
-	return is_ready(fd, POLLOUT) ? tk_writev_nosignal(fd, &one, 1) : -EAGAIN;
+	done = tk_writev_nowait(fd, &one, 1);
+	if (done != -EOPNOTSUPP)
+		return done;
+	pthread_mutex_lock(&turn);
+	done = is_ready(fd, POLLOUT) ? tk_writev_nosignal(fd, &one, 1) : -EAGAIN;
+	pthread_mutex_unlock(&turn);
+	return done;
 }
 
 static ssize_t stream_writev(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos)
