@@ -210,6 +210,13 @@ static void limit_memfds(struct tk_proc *proc, u64 more)
 		proc->max_memfds = ~0ull;
 }
 
+static unsigned int most_tasks(const struct tkvm_fork_options *options, const struct tk_proc *tmpl)
+{
+	u64 more = options->max_threads ? options->max_threads : DEFAULT_FORK_THREADS;
+
+	return (unsigned int)TK_MIN(tmpl->n_tasks + more, (u64)UINT32_MAX);
+}
+
 static int make(struct tkvm_machine *machine, const struct tkvm_fork_options *options,
 		struct tkvm_error *err)
 {
@@ -230,8 +237,7 @@ static int make(struct tkvm_machine *machine, const struct tkvm_fork_options *op
 	if (rc)
 		return rc;
 	limit_memfds(&machine->proc, max_memory(options));
-	machine->proc.new_tasks =
-		options->max_threads ? options->max_threads : DEFAULT_FORK_THREADS;
+	machine->proc.most_tasks = most_tasks(options, &master->proc);
 	rc = tk_proc_restore(&machine->proc, &master->proc, true);
 	if (rc)
 		return tk_fail_errno(err, -rc, "fork: threads");

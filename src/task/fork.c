@@ -310,8 +310,7 @@ static void restore_plain(struct tk_proc *proc, const struct tk_proc *tmpl)
 {
 	proc->cred = tmpl->cred;
 	memcpy(proc->rlimits, tmpl->rlimits, sizeof(proc->rlimits));
-	proc->max_tasks =
-		(unsigned int)TK_MIN((u64)tmpl->n_tasks + proc->new_tasks, (u64)tmpl->max_tasks);
+	proc->max_tasks = tmpl->max_tasks;
 	proc->next_tid = tmpl->next_tid;
 	memcpy(proc->sig.actions, tmpl->sig.actions, sizeof(proc->sig.actions));
 	proc->sig.queued = tmpl->sig.queued;

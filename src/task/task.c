@@ -85,7 +85,8 @@ struct tk_task *tk_task_new(struct tk_proc *proc)
 	struct tk_task *task;
 	int next = proc->next_tid;
 
-	if (proc->n_tasks >= proc->max_tasks)
+	if (proc->n_tasks >= proc->max_tasks ||
+	    (proc->most_tasks && proc->n_tasks >= proc->most_tasks))
 		return NULL;
 	task = tk_task_new_as(proc, new_tid(proc));
 	if (!task)

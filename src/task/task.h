@@ -129,7 +129,8 @@ struct tk_proc {
 	struct tk_list tasks;
 	struct tk_task *leader;
 	unsigned int n_tasks, max_tasks;
-	unsigned int new_tasks; /* of a fork: how many there may be beyond the frozen ones */
+	unsigned int
+		most_tasks; /* of a fork, whatever it was told of max_tasks; 0: no other limit */
 	int next_tid;
 	struct tk_proc_signals sig;
 	struct tk_list futexes;	  /* waiting tasks, oldest first */
