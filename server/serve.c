@@ -306,9 +306,10 @@ static uint64_t max_connections(const struct server *server)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return UINT64_MAX;
-	left = limit.rlim_cur > used + MIN_CLIENTS ? limit.rlim_cur - used : MIN_CLIENTS;
+	left = limit.rlim_cur > used ? limit.rlim_cur - used : 0;
 	/* A quarter more may be open for a moment. */
-	return left > 2 * forks ? (left - forks) / 5 * 4 : left * 2 / 5;
+	left = left > 2 * forks ? (left - forks) / 5 * 4 : left * 2 / 5;
+	return left > MIN_CLIENTS ? left : MIN_CLIENTS;
 }
 
 /* Forks that are not reset accept for themselves. */
