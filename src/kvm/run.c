@@ -187,6 +187,11 @@ static void from_syscall(struct tk_vcpu *vcpu, enum tk_stop stop, struct tk_exit
 
 	exit->kind = TK_EXIT_SYSCALL;
 	regs->rip = regs->rcx;
+	/*
+	 * Intel's SYSCALL leaves RF in R11 when the instruction was restarted, after a fault of the
+	 * host's that the program knows nothing of. AMD's never does.
+	 */
+	regs->r11 &= ~RFLAGS_RF;
 	regs->rflags = regs->r11;
 	vcpu->stop = stop;
 	vcpu->after_syscall = true;
@@ -220,6 +225,7 @@ static void from_between(struct tk_vcpu *vcpu)
 	if (is_pvm(vcpu) && in_reload(regs->rip)) {
 		/* Its operands are every vCPU's: it begins anew. */
 		regs->rip = regs->rcx;
+		regs->rflags &= ~RFLAGS_RF; /* of the stub's own faults */
 		regs->r11 = regs->rflags;
 		vcpu->reload = true;
 		return;
