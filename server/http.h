@@ -36,7 +36,8 @@ struct ks_http {
 	char target[KS_HTTP_TARGET];
 };
 
-/* A new exchange. @only: what is not HTTP/1 is refused, or the connection has been HTTP/1 before. */
+/* A new exchange. @only: what is not HTTP/1 is refused, or the connection has been HTTP/1 before.
+ */
 void ks_http_begin(struct ks_http *http, bool only);
 
 /*

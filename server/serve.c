@@ -29,11 +29,11 @@
 #include "stats.h"
 #include "worker.h"
 
-#define TICK_MS	   100
-#define GRACE_NS   (10 * KS_S)
-#define MIB	   1048576.0
-#define FIRST_WAIT 1000 /* us */
-#define FORK_FILES 1024 /* descriptors that a request may take */
+#define TICK_MS	    100
+#define GRACE_NS    (10 * KS_S)
+#define MIB	    1048576.0
+#define FIRST_WAIT  1000 /* us */
+#define FORK_FILES  1024 /* descriptors that a request may take */
 #define MIN_CLIENTS 8
 
 struct server {

@@ -48,16 +48,16 @@ TKVM_API void tkvm_image_put(struct tkvm_image *image);
 struct tkvm_fork_options {
 	size_t size; /* sizeof(struct tkvm_fork_options) */
 	/*
-	 * Bytes of memory it may fill beyond what is in the image, per run between resets; 0: 128 MiB.
-	 * A fork that was reset may get up to half as much again. Pipes and sockets may hold half of
-	 * this besides, at least 8 MiB; what would hold more is refused.
+	 * Bytes of memory it may fill beyond what is in the image, per run between resets; 0: 128
+	 * MiB. A fork that was reset may get up to half as much again. Pipes and sockets may hold
+	 * half of this besides, at least 8 MiB; what would hold more is refused.
 	 */
 	uint64_t max_memory;
 	/* Bytes of changed memory that a reset may keep at hand for the next run; 0: 64 MiB. */
 	uint64_t max_hot_memory;
 	/*
-	 * Non-zero: it accepts connections for itself, from the same queues as all forks of the image
-	 * that are made so. Such a fork cannot be reset.
+	 * Non-zero: it accepts connections for itself, from the same queues as all forks of the
+	 * image that are made so. Such a fork cannot be reset.
 	 */
 	int share_listeners;
 	/*
@@ -87,18 +87,18 @@ TKVM_API int tkvm_image_fork(struct tkvm_image *image, const struct tkvm_fork_op
 TKVM_API int tkvm_machine_reset(struct tkvm_machine *fork, struct tkvm_error *err);
 
 struct tkvm_fork_stats {
-	size_t size;		/* sizeof(struct tkvm_fork_stats), set by the caller */
-	uint64_t resets;	/* that succeeded */
-	uint64_t reset_ns;	/* time they took */
-	uint64_t copied_pages;	/* put back by them */
-	uint64_t equal_pages;	/* looked at and found unchanged */
-	uint64_t hot_pages;	/* looked at in every reset now */
-	uint64_t dirty_pages;	/* found changed by the last reset */
-	uint64_t reprotects;	/* times that KVM's lists of written pages were handed back */
-	uint64_t vcpu_ioctls;	/* calls of KVM made by resets */
+	size_t size;		  /* sizeof(struct tkvm_fork_stats), set by the caller */
+	uint64_t resets;	  /* that succeeded */
+	uint64_t reset_ns;	  /* time they took */
+	uint64_t copied_pages;	  /* put back by them */
+	uint64_t equal_pages;	  /* looked at and found unchanged */
+	uint64_t hot_pages;	  /* looked at in every reset now */
+	uint64_t dirty_pages;	  /* found changed by the last reset */
+	uint64_t reprotects;	  /* times that KVM's lists of written pages were handed back */
+	uint64_t vcpu_ioctls;	  /* calls of KVM made by resets */
 	uint64_t restored_ranges; /* of the address space, whose mappings had changed */
-	uint64_t renewed_files;	/* open files that were made anew */
-	uint64_t private_bytes;	/* memory that only this fork has; measuring costs a walk */
+	uint64_t renewed_files;	  /* open files that were made anew */
+	uint64_t private_bytes;	  /* memory that only this fork has; measuring costs a walk */
 };
 
 /* Fill *@stats up to stats->size. -EINVAL: stats->size is no good, or not a fork. */

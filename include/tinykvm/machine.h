@@ -66,8 +66,8 @@ struct tkvm_machine_options {
 	/* Non-zero: every system call leaves the machine, also where it need not. */
 	int no_fast_path;
 	/*
-	 * Descriptors of this process that the program may take: its own, files on their way through
-	 * sockets, mapped files. 0: as many as RLIMIT_NOFILE lets it have of each.
+	 * Descriptors of this process that the program may take: its own, files on their way
+	 * through sockets, mapped files. 0: as many as RLIMIT_NOFILE lets it have of each.
 	 */
 	unsigned int max_files;
 };

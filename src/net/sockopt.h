@@ -3,9 +3,9 @@
  * The socket options that guests may use, one row each: OPT(level, name, size, may set, may get,
  * class). Size: the largest value that makes sense; what is beyond is not passed on. Class
  * MULTICAST is for guests that may listen anywhere; PEERCRED, LOWAT, DOMAIN are treated in
- * sockopt.c; BUFFER: what is asked for may be more than a fork gets. What is not here is -ENOPROTOOPT: options that load code (filters), need privileges
- * that the VMM may have (marks, forced buffers, raw headers, source routes, congestion modules), or
- * name host things.
+ * sockopt.c; BUFFER: what is asked for may be more than a fork gets. What is not here is
+ * -ENOPROTOOPT: options that load code (filters), need privileges that the VMM may have (marks,
+ * forced buffers, raw headers, source routes, congestion modules), or name host things.
  */
 /* clang-format off */
 OPT(SOL_SOCKET, SO_DEBUG, 4, false, true, PLAIN)

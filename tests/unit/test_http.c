@@ -132,13 +132,9 @@ static void test_until_the_end(void **state)
 
 static void test_tunnels(void **state)
 {
-	static const char *const not_http[] = {
-		"\x16\x03\x01",
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-		"HELO x\r\n",
-		"SSH-2.0-OpenSSH\r\n",
-		"AMQP\1",
-		"*1\r\n$4\r\nPING\r\n"};
+	static const char *const not_http[] = {"\x16\x03\x01", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+					       "HELO x\r\n",   "SSH-2.0-OpenSSH\r\n",
+					       "AMQP\1",       "*1\r\n$4\r\nPING\r\n"};
 
 	for (size_t i = 0; i < sizeof(not_http) / sizeof(not_http[0]); i++) {
 		ks_http_begin(&http, false);
