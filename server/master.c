@@ -283,13 +283,24 @@ int ks_master_boot(struct ks_master *master, const struct ks_guest *guest,
 	return status;
 }
 
+#define FREEZE_TRIES 10
+
 int ks_master_freeze(struct ks_master *master)
 {
+	struct goal goal = {.master = master};
 	struct tkvm_error err = {0};
+	int status;
 
-	if (tkvm_machine_freeze(master->machine, &master->image, &err)) {
-		ks_message("%s: %s", master->guest->name, err.message);
-		return KS_EXIT_FAILED;
+	/* Something may have come since it was idle: a timer, a byte in a pipe. */
+	for (int i = 0; tkvm_machine_freeze(master->machine, &master->image, &err); i++) {
+		if (err.code != EBUSY || i == FREEZE_TRIES) {
+			ks_message("%s: %s", master->guest->name, err.message);
+			return KS_EXIT_FAILED;
+		}
+		status =
+			run_watched(&goal, master->guest->config->max_boot_time_ms, "to be frozen");
+		if (status || master->ended)
+			return status ? status : KS_EXIT_FAILED;
 	}
 	master->machine = NULL;
 	return 0;

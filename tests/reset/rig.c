@@ -47,7 +47,7 @@ static void show_thread(void *ctx, int tid, const char *name, const char *doing)
 	fprintf(stderr, "thread %d (%s) %s\n", tid, name, doing);
 }
 
-static enum tkvm_outcome run(struct tkvm_machine *machine, int may)
+enum tkvm_outcome run(struct tkvm_machine *machine, int may)
 {
 	struct tkvm_run_limits limits = {
 		.size = sizeof(limits), .wall_ns = 20000000000, .idle = stop, .idle_ctx = machine};

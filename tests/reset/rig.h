@@ -15,6 +15,8 @@ _Noreturn void die(const char *what, const char *why);
 
 /* The guest, furnished in empty directory @dir, and waiting for requests. */
 struct tkvm_machine *boot(const char *dir);
+/* Until it is idle, or what @may allows to happen instead. */
+enum tkvm_outcome run(struct tkvm_machine *machine, int may);
 struct tkvm_machine *make_fork(struct tkvm_image *image);
 
 /* True if the program lives on; what it said is in @answer. NEVER_IDLE in @may: interrupted soon.

@@ -66,6 +66,7 @@ static const struct deed {
 	{"memfd_written", 0},
 	{"process", 0},
 	{"kernel_area", 0},
+	{"read_ahead", 0},
 };
 #define N_DEEDS (sizeof(deeds) / sizeof(deeds[0]))
 
@@ -204,8 +205,13 @@ static void prepare(const char *dir)
 	struct tk_buf before = {0};
 
 	dump_machine(machine, &before);
-	if (tkvm_machine_freeze(machine, &image, &err))
-		die("freeze", err.message);
+	/* A timer may have come in between. */
+	for (int i = 0; tkvm_machine_freeze(machine, &image, &err); i++) {
+		if (err.code != EBUSY || i == 100 || run(machine, 0) != TKVM_IDLE)
+			die("freeze", err.message);
+		tk_buf_free(&before);
+		dump_machine(machine, &before);
+	}
 	fork = make_fork(image);
 	dump_machine(fork, &wanted);
 	check_copy(before.data, wanted.data);
