@@ -260,7 +260,6 @@ static int dir_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 		return -ENOMEM;
 	}
 	tk_file_init(&dir->file, tmpl->ops, fd, tmpl->flags, tmpl->path);
-	tk_fork_common(&dir->file, tmpl);
 	dir->st = from->st;
 	if (from->synth.ops)
 		dir->synth = ctx->ns->synth;
@@ -279,7 +278,6 @@ static int dir_reset(struct tk_file *file, const struct tk_file *tmpl)
 
 	if (dir->synth.ops && copy_own(&dir->own, &from->own))
 		return -ESTALE;
-	tk_fork_common(file, tmpl);
 	return 0;
 }
 

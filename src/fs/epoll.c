@@ -132,11 +132,7 @@ static int epoll_freeze(struct tk_file *file)
 static int epoll_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 		      const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
 {
-	int rc = tk_epoll_new(&ret[0], ctx->host_fds);
-
-	if (!rc)
-		tk_fork_common(ret[0], tmpl);
-	return rc;
+	return tk_epoll_new(&ret[0], ctx->host_fds);
 }
 
 /* Which events were taken cannot be seen. If none was there to take, none is missing. */
@@ -144,7 +140,6 @@ static int epoll_reset(struct tk_file *file, const struct tk_file *tmpl)
 {
 	if (file->used && !tk_container_of(tmpl, struct tk_epoll, file)->quiet)
 		return -ESTALE;
-	tk_fork_common(file, tmpl);
 	return 0;
 }
 

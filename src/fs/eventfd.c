@@ -41,7 +41,6 @@ static int eventfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 
 	if (rc)
 		return rc;
-	tk_fork_common(ret[0], tmpl);
 	rc = fill(ret[0]->hostfd, of(tmpl)->frozen);
 	if (rc)
 		tk_file_put(ret[0]);
@@ -57,7 +56,6 @@ static int eventfd_reset(struct tk_file *file, const struct tk_file *tmpl)
 	while (n-- > 0 && !eventfd_read(file->hostfd, &value))
 		if (of(file)->semaphore && !n)
 			return -ESTALE;
-	tk_fork_common(file, tmpl);
 	return fill(file->hostfd, of(tmpl)->frozen) ? -ESTALE : 1;
 }
 

@@ -57,7 +57,10 @@ struct tk_file_ops {
 	/* The last reference went: free what is private. @hostfd is closed by the caller. */
 	void (*release)(struct tk_file *file);
 
-	/* The rest is for copies of machines: fs/fork.h says when each is called. */
+	/*
+	 * The rest is for copies of machines: fs/fork.h says when each is called. What struct
+	 * tk_file itself says (flags, position, rights) is copied by who calls fork and reset.
+	 */
 	/* Note what the host object holds, without changing it. NULL: nothing to note */
 	int (*freeze)(struct tk_file *file);
 	/*

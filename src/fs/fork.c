@@ -62,7 +62,13 @@ int tk_fork_reopenable(const struct tk_file *tmpl)
 	return reopen(tmpl->hostfd, tmpl->memfd ? O_RDONLY : tmpl->flags);
 }
 
-void tk_fork_common(struct tk_file *file, const struct tk_file *tmpl)
+int tk_fork_reset_plain(struct tk_file *file, const struct tk_file *tmpl)
+{
+	return 0;
+}
+
+/* What struct tk_file itself says, of every kind. */
+static void copy_common(struct tk_file *file, const struct tk_file *tmpl)
 {
 	file->flags = tmpl->flags;
 	file->seekable = tmpl->seekable;
@@ -70,12 +76,6 @@ void tk_fork_common(struct tk_file *file, const struct tk_file *tmpl)
 	file->writable = tmpl->writable;
 	file->may = tmpl->may;
 	file->pos = tmpl->pos;
-}
-
-int tk_fork_reset_common(struct tk_file *file, const struct tk_file *tmpl)
-{
-	tk_fork_common(file, tmpl);
-	return 0;
 }
 
 int tk_fork_fdinfo(int fd, const char *key, int base, u64 *value)
@@ -159,6 +159,7 @@ void tk_files_thaw(struct tk_frozen_files *frozen)
 static void settle(struct tk_forked_files *forked, unsigned int i, struct tk_file *file)
 {
 	forked->now[i] = file;
+	copy_common(file, forked->frozen->tmpl[i]);
 	file->home = &forked->now[i];
 	file->used = file->altered = false;
 }
@@ -405,8 +406,11 @@ static int put_right(struct tk_forked_files *forked, unsigned int i)
 	if (!tmpl->ops->reset || file->altered)
 		return -ESTALE;
 	rc = tmpl->ops->reset(file, tmpl);
+	if (rc < 0)
+		return rc;
+	copy_common(file, tmpl);
 	forked->stirred |= rc > 0;
-	return rc < 0 ? rc : 0;
+	return 0;
 }
 
 static void put_all_right(struct tk_forked_files *forked)

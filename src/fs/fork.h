@@ -80,10 +80,8 @@ int tk_fork_reopen(const struct tk_file *tmpl, const struct tk_fork_ctx *ctx);
  * copies. A descriptor, or -errno.
  */
 int tk_fork_reopenable(const struct tk_file *tmpl);
-/* What struct tk_file itself says: flags, position, rights. */
-void tk_fork_common(struct tk_file *file, const struct tk_file *tmpl);
-/* An operation @reset for kinds that have no other state; with a set_flags(), if they have one. */
-int tk_fork_reset_common(struct tk_file *file, const struct tk_file *tmpl);
+/* An operation @reset for kinds whose state is all in struct tk_file. */
+int tk_fork_reset_plain(struct tk_file *file, const struct tk_file *tmpl);
 /* The number behind @key in /proc/self/fdinfo. 0 or -errno. */
 int tk_fork_fdinfo(int fd, const char *key, int base, u64 *value) TK_MUST_CHECK;
 

@@ -123,7 +123,6 @@ static int inotify_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 
 	if (rc)
 		return rc;
-	tk_fork_common(ret[0], tmpl);
 	rc = copy_watches(tk_inotify_of(ret[0]), tk_container_of(tmpl, struct tk_inotify, file),
 			  ctx->ns);
 	if (rc)

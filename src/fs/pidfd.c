@@ -14,17 +14,13 @@
 static int pidfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 		      const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
 {
-	int rc = tk_pidfd_new(&ret[0], 0);
-
-	if (!rc)
-		tk_fork_common(ret[0], tmpl);
-	return rc;
+	return tk_pidfd_new(&ret[0], 0);
 }
 
 static const struct tk_file_ops pidfd_ops = {
 	.kind = "pidfd",
 	.fork = pidfd_fork,
-	.reset = tk_fork_reset_common,
+	.reset = tk_fork_reset_plain,
 };
 
 int tk_pidfd_new(struct tk_file **ret, int flags)

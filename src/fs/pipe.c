@@ -183,10 +183,7 @@ static int pipe_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 	if (rc)
 		return rc;
 	rc = set_up_pair(ends, tmpl, mine == 0 ? tmpl : mate);
-	tk_fork_common(ends[mine], tmpl);
-	if (mate && !rc)
-		tk_fork_common(ends[!mine], mate);
-	else
+	if (!mate || rc)
 		tk_file_put(ends[!mine]);
 	if (rc)
 		tk_file_put(ends[mine]);
@@ -218,7 +215,6 @@ static int pipe_reset(struct tk_file *file, const struct tk_file *tmpl)
 
 	if ((file->flags ^ tmpl->flags) & O_DIRECT)
 		return -ESTALE;
-	tk_fork_common(file, tmpl);
 	if (!tk_file_may_read(tmpl))
 		return 0;
 	rc = drain(file->hostfd);

@@ -116,21 +116,15 @@ static int regular_freeze(struct tk_file *file)
 static int regular_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 			const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
 {
-	int fd = tk_fork_reopen(tmpl, ctx), rc;
+	int fd = tk_fork_reopen(tmpl, ctx);
 
-	if (fd < 0)
-		return fd;
-	rc = make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
-	if (!rc)
-		tk_fork_common(ret[0], tmpl);
-	return rc;
+	return fd < 0 ? fd : make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
 }
 
 static int regular_reset(struct tk_file *file, const struct tk_file *tmpl)
 {
 	if (file->flags != tmpl->flags && regular_set_flags(file, tmpl->flags))
 		return -ESTALE;
-	tk_fork_common(file, tmpl);
 	return 0;
 }
 
@@ -138,14 +132,9 @@ static int regular_reset(struct tk_file *file, const struct tk_file *tmpl)
 static int shared_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 		       const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
 {
-	int fd = tk_fork_dup(tmpl), rc;
+	int fd = tk_fork_dup(tmpl);
 
-	if (fd < 0)
-		return fd;
-	rc = make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
-	if (!rc)
-		tk_fork_common(ret[0], tmpl);
-	return rc;
+	return fd < 0 ? fd : make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
 }
 
 static const struct tk_file_ops regular_ops = {
@@ -238,21 +227,16 @@ static const struct tk_file_ops shared_ops = {
 	.set_flags = shared_set_flags,
 	.backing = shared_backing,
 	.fork = shared_fork,
-	.reset = tk_fork_reset_common,
+	.reset = tk_fork_reset_plain,
 };
 
 /* What it names can be opened through it: of a nameless file, the fork's copy. */
 static int opath_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 		      const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
 {
-	int fd = tmpl->memfd ? tk_fork_reopen(tmpl, ctx) : tk_fork_dup(tmpl), rc;
+	int fd = tmpl->memfd ? tk_fork_reopen(tmpl, ctx) : tk_fork_dup(tmpl);
 
-	if (fd < 0)
-		return fd;
-	rc = make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
-	if (!rc)
-		tk_fork_common(ret[0], tmpl);
-	return rc;
+	return fd < 0 ? fd : make(tmpl->ops, fd, tmpl->flags, tmpl->path, &ret[0]);
 }
 
 static int opath_freeze(struct tk_file *file)
@@ -264,7 +248,7 @@ static const struct tk_file_ops opath_ops = {
 	.kind = "path",
 	.freeze = opath_freeze,
 	.fork = opath_fork,
-	.reset = tk_fork_reset_common,
+	.reset = tk_fork_reset_plain,
 };
 
 bool tk_is_opath(const struct tk_file *file)

@@ -152,14 +152,9 @@ static long stream_ioctl(struct tk_file *file, struct tk_mm *mm, unsigned int cm
 static int stream_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 		       const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
 {
-	int fd = tk_fork_dup(tmpl), rc;
+	int fd = tk_fork_dup(tmpl);
 
-	if (fd < 0)
-		return fd;
-	rc = tk_stream_new(fd, tmpl->flags, tmpl->path, kind_of(tmpl), &ret[0]);
-	if (!rc)
-		tk_fork_common(ret[0], tmpl);
-	return rc;
+	return fd < 0 ? fd : tk_stream_new(fd, tmpl->flags, tmpl->path, kind_of(tmpl), &ret[0]);
 }
 
 static const struct tk_file_ops stream_ops = {
@@ -168,7 +163,7 @@ static const struct tk_file_ops stream_ops = {
 	.writev = stream_writev,
 	.ioctl = stream_ioctl,
 	.fork = stream_fork,
-	.reset = tk_fork_reset_common,
+	.reset = tk_fork_reset_plain,
 };
 
 bool tk_is_stream(const struct tk_file *file)

@@ -162,7 +162,6 @@ static int synth_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 	if (!sf)
 		return -ENOMEM;
 	tk_file_init(&sf->file, tmpl->ops, -1, tmpl->flags, tmpl->path);
-	tk_fork_common(&sf->file, tmpl);
 	sf->synth = ctx->ns->synth;
 	sf->st = from->st;
 	sf->ordinary = from->ordinary;
@@ -178,7 +177,6 @@ static int synth_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 
 static int synth_reset(struct tk_file *file, const struct tk_file *tmpl)
 {
-	tk_fork_common(file, tmpl);
 	return copy_text(synth_of(file), tk_container_of(tmpl, struct tk_synthfile, file)) ? -ESTALE
 											   : 0;
 }

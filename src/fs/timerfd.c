@@ -81,7 +81,6 @@ static int timerfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 
 	if (rc)
 		return rc;
-	tk_fork_common(ret[0], tmpl);
 	of(ret[0])->settime_flags = from->settime_flags;
 	rc = from->frozen.armed ? arm(ret[0]->hostfd, from) : 0;
 	if (rc)
@@ -91,7 +90,6 @@ static int timerfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 
 static int timerfd_reset(struct tk_file *file, const struct tk_file *tmpl)
 {
-	tk_fork_common(file, tmpl);
 	of(file)->settime_flags = of(tmpl)->settime_flags;
 	return arm(file->hostfd, of(tmpl)) ? -ESTALE : 1;
 }

@@ -87,7 +87,6 @@ static void copy_common(struct tk_file *file, const struct tk_sock *tmpl)
 {
 	struct tk_sock *sock = tk_sock_of(file);
 
-	tk_fork_common(file, &tmpl->file);
 	tk_sock_rename(file, tmpl->file.path);
 	sock->pair = tmpl->pair;
 	sock->listening = tmpl->listening;
@@ -117,12 +116,8 @@ static int fork_listening(const struct tk_sock *tmpl, const struct tk_fork_ctx *
 	struct tk_sock *sock;
 	int rc, fd;
 
-	if (!ctx->share_listeners) {
-		rc = tk_gate_new(ret, tmpl, ctx->net, ctx->policy);
-		if (!rc)
-			tk_fork_common(*ret, &tmpl->file);
-		return rc;
-	}
+	if (!ctx->share_listeners)
+		return tk_gate_new(ret, tmpl, ctx->net, ctx->policy);
 	fd = tk_fork_dup(&tmpl->file);
 	if (fd < 0)
 		return fd;
@@ -237,7 +232,6 @@ int tk_sock_reset(struct tk_file *file, const struct tk_file *tmpl)
 	rc = tk_gate_reset(sock);
 	if (rc)
 		return rc;
-	tk_fork_common(file, tmpl);
 	sock->backlog = of(tmpl)->backlog;
 	sock->rcvlowat = of(tmpl)->rcvlowat;
 	memcpy(sock->opts_set, of(tmpl)->opts_set, sizeof(sock->opts_set));

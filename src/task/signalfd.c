@@ -191,17 +191,13 @@ static int signalfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 			 const struct tk_fork_ctx *ctx, struct tk_file *ret[2])
 {
 	const struct signalfd *from = tk_container_of(tmpl, struct signalfd, file);
-	int rc = tk_signalfd_new(&ret[0], ctx->proc, from->mask, 0);
 
-	if (!rc)
-		tk_fork_common(ret[0], tmpl);
-	return rc;
+	return tk_signalfd_new(&ret[0], ctx->proc, from->mask, 0);
 }
 
 /* The light follows from what is pending: tk_signalfds_update() comes behind all of it. */
 static int signalfd_reset(struct tk_file *file, const struct tk_file *tmpl)
 {
-	tk_fork_common(file, tmpl);
 	of(file)->mask = tk_container_of(tmpl, struct signalfd, file)->mask;
 	return 0;
 }
