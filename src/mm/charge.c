@@ -68,15 +68,7 @@ static void review_leaf(struct tk_mm *mm, u32 leaf, gva_t start)
 
 static void review(struct tk_mm *mm)
 {
-	for (u32 i = 0; i < mm->top_chunk; i++) {
-		gva_t addr = tk_chunk_gva(mm, i), end = addr + TK_CHUNK_SIZE;
-		u32 leaf;
-
-		if (!mm->chunks[i].va || !mm->chunks[i].pages)
-			continue;
-		for (; (leaf = tk_pt_next_leaf(mm, &addr, end)); addr += TK_LEAF_SIZE)
-			review_leaf(mm, leaf, addr);
-	}
+	tk_pt_each_leaf(mm, review_leaf);
 	mm->slack = 0;
 }
 

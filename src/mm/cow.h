@@ -155,6 +155,8 @@ int tk_freeze_pages(struct tk_mm *mm, struct tk_mm_image *image, struct tkvm_err
 
 /* fork.c */
 void tk_cow_destroy(struct tk_mm *mm);
+/* What is only a number and the same in every fork. */
+void tk_cow_scalars(struct tk_mm *mm);
 /* What @vma is in a fork: borrows its backing, is in no list. */
 struct tk_vma tk_cow_vma(const struct tk_mm *mm, const struct tk_image_vma *vma);
 /* Map [@start, @end) of the frozen @vma as a fresh fork has it, wherever a chunk is bound. */

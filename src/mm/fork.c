@@ -188,7 +188,7 @@ static int map_tables(struct tk_mm *mm)
 	return backend->slot_add(backend->ctx, TK_GPA_PT, size, mm->pool, 0);
 }
 
-static void copy_scalars(struct tk_mm *mm)
+void tk_cow_scalars(struct tk_mm *mm)
 {
 	const struct tk_mm_image *image = mm->cow->image;
 
@@ -198,9 +198,16 @@ static void copy_scalars(struct tk_mm *mm)
 	mm->brk = image->brk;
 	mm->lazy_next = image->lazy_next;
 	mm->lazy_window = image->lazy_window;
+	mm->kept = image->kept;
+}
+
+static void copy_scalars(struct tk_mm *mm)
+{
+	const struct tk_mm_image *image = mm->cow->image;
+
+	tk_cow_scalars(mm);
 	mm->eager = image->eager;
 	mm->charged = image->charged;
-	mm->kept = image->kept;
 	mm->slack = mm->charged;
 	mm->limit = mm->cow->max_memory ? tk_charge_used(mm) + mm->cow->max_memory : 0;
 	mm->largest = mm->limit;

@@ -237,6 +237,8 @@ int tk_pt_make_leaf(struct tk_mm *mm, gva_t addr, u32 *leaf); /* 0 or -ENOMEM */
 u32 tk_pt_leaf(struct tk_mm *mm, gva_t addr);		      /* 0: none */
 /* The first leaf at or above *@addr, below @end; *@addr moves to its part of the range. */
 u32 tk_pt_next_leaf(struct tk_mm *mm, gva_t *addr, gva_t end);
+/* All leaves of bound chunks that have entries, and where the addresses that they map start. */
+void tk_pt_each_leaf(struct tk_mm *mm, void (*fn)(struct tk_mm *mm, u32 leaf, gva_t start));
 void tk_pt_set(struct tk_mm *mm, u32 leaf, unsigned int index, u64 entry);
 /* Store @entry, and those of the pages after it, where there is none yet; how many. */
 u64 tk_pt_fill(struct tk_mm *mm, u32 leaf, unsigned int index, unsigned int n, u64 entry);

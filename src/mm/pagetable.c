@@ -154,6 +154,19 @@ u32 tk_pt_next_leaf(struct tk_mm *mm, gva_t *addr, gva_t end)
 	return 0;
 }
 
+void tk_pt_each_leaf(struct tk_mm *mm, void (*fn)(struct tk_mm *mm, u32 leaf, gva_t start))
+{
+	for (u32 i = 0; i < mm->top_chunk; i++) {
+		gva_t addr = tk_chunk_gva(mm, i), end = addr + TK_CHUNK_SIZE;
+		u32 leaf;
+
+		if (!mm->chunks[i].va || !mm->chunks[i].pages)
+			continue;
+		for (; (leaf = tk_pt_next_leaf(mm, &addr, end)); addr += TK_LEAF_SIZE)
+			fn(mm, leaf, addr & ~(TK_LEAF_SIZE - 1));
+	}
+}
+
 u64 tk_pt_get(struct tk_mm *mm, gva_t addr)
 {
 	u32 leaf = tk_pt_leaf(mm, addr);

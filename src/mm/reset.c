@@ -260,13 +260,7 @@ static void restore_scalars(struct tk_mm *mm)
 
 	for (unsigned int i = 0; i < image->n_backings; i++)
 		cow->backings[i]->kept = image->backings[i]->kept;
-	mm->rlimits = image->rlimits;
-	mm->lock_future = image->lock_future;
-	mm->brk_start = image->brk_start;
-	mm->brk = image->brk;
-	mm->lazy_next = image->lazy_next;
-	mm->lazy_window = image->lazy_window;
-	mm->kept = image->kept;
+	tk_cow_scalars(mm);
 	mm->over_limit = false;
 }
 
@@ -295,15 +289,7 @@ static void trim_leaf(struct tk_mm *mm, u32 leaf, gva_t start)
 
 static void trim_entries(struct tk_mm *mm)
 {
-	for (u32 i = 0; i < mm->top_chunk; i++) {
-		gva_t addr = tk_chunk_gva(mm, i), end = addr + TK_CHUNK_SIZE;
-		u32 leaf;
-
-		if (!mm->chunks[i].va || !mm->chunks[i].pages)
-			continue;
-		for (; (leaf = tk_pt_next_leaf(mm, &addr, end)); addr += TK_LEAF_SIZE)
-			trim_leaf(mm, leaf, addr & ~(TK_LEAF_SIZE - 1));
-	}
+	tk_pt_each_leaf(mm, trim_leaf);
 	tk_pt_trim(mm);
 }
 
