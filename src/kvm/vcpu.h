@@ -106,8 +106,8 @@ gva_t tk_vm_vdso(const struct tk_vm *vm);
 void *tk_vm_vvar(struct tk_vm *vm);
 
 /*
- * The host's view of what is read ahead (guest/ahead.h), TK_AHEAD_SIZE bytes, NULL if this flavour
- * has no shim to use it; and of the page that the shim writes.
+ * The host's view of what is read ahead (guest/ahead.h), TK_AHEAD_SIZE bytes, and of the page that
+ * the shim writes. Both NULL if this flavour has no shim.
  */
 struct tk_ahead_page *tk_vm_ahead(struct tk_vm *vm);
 struct tk_shim_page *tk_vm_shim(struct tk_vm *vm);

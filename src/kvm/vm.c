@@ -259,5 +259,7 @@ struct tk_ahead_page *tk_vm_ahead(struct tk_vm *vm)
 
 struct tk_shim_page *tk_vm_shim(struct tk_vm *vm)
 {
+	if (vm->kvm->flavour != TK_FLAVOUR_PVM)
+		return NULL;
 	return (struct tk_shim_page *)(void *)(vm->stacks + TK_STACKS_SIZE);
 }

@@ -135,7 +135,8 @@ void tk_ahead_reset(struct tk_ahead *ahead, struct tk_vm *vm)
 	u64 served = ahead->served;
 
 	/* The program can write it also where nothing is read ahead. */
-	memset(tk_vm_shim(vm), 0, TK_SHIM_SIZE);
+	if (tk_vm_shim(vm))
+		memset(tk_vm_shim(vm), 0, TK_SHIM_SIZE);
 	if (!ahead->page)
 		return;
 	memset(ahead->page, 0, sizeof(*ahead->page));

@@ -26,11 +26,6 @@ static const struct tkvm_fork_options default_options = {.size = sizeof(default_
 #define DEFAULT_FORK_THREADS 64
 #define MIN_FORK_BUFFERS     TK_MIB(8)
 
-static int slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags)
-{
-	return tk_vm_slot_add(ctx, gpa, size, hva, flags);
-}
-
 static bool collect(void *ctx, void (*fn)(void *arg, gpa_t gpa), void *arg)
 {
 	return tk_vm_harvest(ctx, fn, arg);
@@ -103,7 +98,7 @@ static int fork_mm(struct tkvm_machine *machine, const struct tkvm_fork_options 
 	struct tk_fork *fork = machine->fork;
 	struct tk_mm_swap *swaps = calloc(fork->n_memfds + 1, sizeof(*swaps));
 	struct tk_mm_fork_options opts = {
-		.backend = {.slot_add = slot_add,
+		.backend = {.slot_add = tk_machine_slot_add,
 			    .ctx = machine->vm,
 			    .memory_flags = TK_SLOT_LOG,
 			    .collect = collect,

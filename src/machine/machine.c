@@ -22,7 +22,7 @@
 
 static const struct tkvm_machine_options default_options = {.size = sizeof(default_options)};
 
-static int slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags)
+int tk_machine_slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags)
 {
 	return tk_vm_slot_add(ctx, gpa, size, hva, flags);
 }
@@ -35,7 +35,7 @@ static int create_mm(struct tkvm_machine *machine, const struct tkvm_machine_opt
 								: TK_DEFAULT_ADDRESS_SPACE,
 		.max_memory = options->max_memory ? options->max_memory : TK_DEFAULT_MEMORY,
 		.max_vmas = MAX_VMAS,
-		.backend = {.slot_add = slot_add, .ctx = machine->vm},
+		.backend = {.slot_add = tk_machine_slot_add, .ctx = machine->vm},
 	};
 
 	machine->proc.total_memory = machine->proc.max_memfds = mm.max_memory;

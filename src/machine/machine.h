@@ -105,6 +105,9 @@ struct tkvm_machine {
 	pid_t kick_tid;
 };
 
+/* machine.c: memslots, as an address space asks its backend (the VM) for them. */
+int tk_machine_slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags);
+
 /* rules.c: @to is only to be destroyed if the call succeeds. 0 or -ENOMEM. */
 int tk_rules_copy(struct tk_policy *to, const struct tk_policy *from) TK_MUST_CHECK;
 /* The guest may read canonical @guest_path. */

@@ -236,7 +236,8 @@ static void dump_ahead(struct tkvm_machine *machine, struct tk_buf *out)
 	    machine->fast_path, ahead->file != NULL, (long long)ahead->end, (ull)ahead->n,
 	    ahead->fd, ahead->want, ahead->given != NULL, ahead->pace.window, ahead->pace.pause,
 	    ahead->pace.penalty);
-	say("shim %llx\n", (ull)hash(tk_vm_shim(machine->vm), TK_SHIM_SIZE));
+	if (tk_vm_shim(machine->vm))
+		say("shim %llx\n", (ull)hash(tk_vm_shim(machine->vm), TK_SHIM_SIZE));
 	if (ahead->page)
 		say("given %llx\n", (ull)hash(ahead->page, TK_AHEAD_SIZE));
 }
