@@ -19,63 +19,30 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "failing.h"
 #include "tinykvm/tinykvm.h"
-
-static bool counting;
-static int countdown, injected;
-static int injected_errno;
-
-static bool fails_now(void)
-{
-	if (!counting || countdown-- != 0)
-		return false;
-	injected++;
-	errno = injected_errno;
-	return true;
-}
-
-/* Functions that return a pointer, NULL for failure. */
-#define WRAP_ALLOC(name, params, ...)                                                              \
-	void *__real_##name params;                                                                \
-	void *__wrap_##name params;                                                                \
-	void *__wrap_##name params                                                                 \
-	{                                                                                          \
-		return fails_now() ? NULL : __real_##name(__VA_ARGS__);                            \
-	}
-
-/* Functions that return an integer, -1 for failure. */
-#define WRAP(type, name, params, ...)                                                              \
-	type __real_##name params;                                                                 \
-	type __wrap_##name params;                                                                 \
-	type __wrap_##name params                                                                  \
-	{                                                                                          \
-		return fails_now() ? -1 : __real_##name(__VA_ARGS__);                              \
-	}
 
 WRAP_ALLOC(malloc, (size_t n), n)
 WRAP_ALLOC(calloc, (size_t n, size_t size), n, size)
 WRAP_ALLOC(realloc, (void *p, size_t n), p, n)
 WRAP_ALLOC(reallocarray, (void *p, size_t n, size_t size), p, n, size)
 WRAP_ALLOC(strdup, (const char *s), s)
-WRAP(int, ioctl, (int fd, unsigned long request, void *arg), fd, request, arg)
-WRAP(int, mprotect, (void *addr, size_t len, int prot), addr, len, prot)
-WRAP(int, open, (const char *path, int flags, mode_t mode), path, flags, mode)
-WRAP(int, openat, (int fd, const char *path, int flags, mode_t mode), fd, path, flags, mode)
-WRAP(int, fcntl, (int fd, int cmd, long arg), fd, cmd, arg)
-WRAP(int, fstat, (int fd, struct stat *st), fd, st)
-WRAP(int, ftruncate, (int fd, off_t len), fd, len)
-WRAP(int, memfd_create, (const char *name, unsigned int flags), name, flags)
-WRAP(int, timer_create, (clockid_t c, struct sigevent *ev, timer_t *t), c, ev, t)
-WRAP(ssize_t, pread, (int fd, void *buf, size_t n, off_t at), fd, buf, n, at)
-WRAP(ssize_t, getrandom, (void *buf, size_t n, unsigned int flags), buf, n, flags)
-WRAP(long, syscall, (long nr, long a, long b, long c, long d, long e, long f), nr, a, b, c, d, e, f)
+WRAP_CALL(ioctl, (int fd, unsigned long request, void *arg), fd, request, arg)
+WRAP_CALL(mprotect, (void *addr, size_t len, int prot), addr, len, prot)
+WRAP_CALL(open64, (const char *path, int flags, mode_t mode), path, flags, mode)
+WRAP_CALL(openat64, (int fd, const char *path, int flags, mode_t mode), fd, path, flags, mode)
+WRAP_CALL(fcntl64, (int fd, int cmd, long arg), fd, cmd, arg)
+WRAP_CALL(fstat64, (int fd, struct stat *st), fd, st)
+WRAP_CALL(ftruncate64, (int fd, off_t len), fd, len)
+WRAP_CALL(memfd_create, (const char *name, unsigned int flags), name, flags)
+WRAP_CALL(timer_create, (clockid_t c, struct sigevent *ev, timer_t *t), c, ev, t)
+WRAP(ssize_t, -1, pread64, (int fd, void *buf, size_t n, off_t at), fd, buf, n, at)
+WRAP(ssize_t, -1, getrandom, (void *buf, size_t n, unsigned int flags), buf, n, flags)
+WRAP(long, -1, syscall, (long nr, long a, long b, long c, long d, long e, long f), nr, a, b, c, d,
+     e, f)
 
-void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t at);
-void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t at);
-void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t at)
-{
-	return fails_now() ? MAP_FAILED : __real_mmap(addr, len, prot, flags, fd, at);
-}
+WRAP_MAP(mmap64, (void *addr, size_t len, int prot, int flags, int fd, off_t at), addr, len, prot,
+	 flags, fd, at)
 
 static int count_fds(void)
 {

@@ -9,45 +9,12 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "failing.h"
 #include "mm_fork_rig.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
-
-static bool counting;
-static int countdown, injected;
-
-static bool fails_now(void)
-{
-	if (!counting || countdown-- != 0)
-		return false;
-	injected++;
-	errno = ENOMEM;
-	return true;
-}
-
-#define WRAP_ALLOC(name, params, ...)                                                              \
-	void *__real_##name params;                                                                \
-	void *__wrap_##name params;                                                                \
-	void *__wrap_##name params                                                                 \
-	{                                                                                          \
-		return fails_now() ? NULL : __real_##name(__VA_ARGS__);                            \
-	}
-#define WRAP_MAP(name, params, ...)                                                                \
-	void *__real_##name params;                                                                \
-	void *__wrap_##name params;                                                                \
-	void *__wrap_##name params                                                                 \
-	{                                                                                          \
-		return fails_now() ? MAP_FAILED : __real_##name(__VA_ARGS__);                      \
-	}
-#define WRAP(type, name, params, ...)                                                              \
-	type __real_##name params;                                                                 \
-	type __wrap_##name params;                                                                 \
-	type __wrap_##name params                                                                  \
-	{                                                                                          \
-		return fails_now() ? -1 : __real_##name(__VA_ARGS__);                              \
-	}
 
 WRAP_ALLOC(malloc, (size_t n), n)
 WRAP_ALLOC(calloc, (size_t n, size_t size), n, size)
@@ -57,15 +24,15 @@ WRAP_MAP(mmap64, (void *addr, size_t len, int prot, int flags, int fd, off_t at)
 	 flags, fd, at)
 WRAP_MAP(mremap, (void *addr, size_t old, size_t new, int flags, void *to), addr, old, new, flags,
 	 to)
-WRAP(int, open64, (const char *path, int flags, mode_t mode), path, flags, mode)
-WRAP(int, mprotect, (void *addr, size_t len, int prot), addr, len, prot)
-WRAP(int, madvise, (void *addr, size_t len, int advice), addr, len, advice)
-WRAP(int, fcntl64, (int fd, int cmd, long arg), fd, cmd, arg)
-WRAP(int, fstat64, (int fd, struct stat *st), fd, st)
-WRAP(int, ftruncate64, (int fd, off_t len), fd, len)
-WRAP(int, memfd_create, (const char *name, unsigned int flags), name, flags)
-WRAP(ssize_t, pread64, (int fd, void *buf, size_t n, off_t at), fd, buf, n, at)
-WRAP(ssize_t, pwrite64, (int fd, const void *buf, size_t n, off_t at), fd, buf, n, at)
+WRAP_CALL(open64, (const char *path, int flags, mode_t mode), path, flags, mode)
+WRAP_CALL(mprotect, (void *addr, size_t len, int prot), addr, len, prot)
+WRAP_CALL(madvise, (void *addr, size_t len, int advice), addr, len, advice)
+WRAP_CALL(fcntl64, (int fd, int cmd, long arg), fd, cmd, arg)
+WRAP_CALL(fstat64, (int fd, struct stat *st), fd, st)
+WRAP_CALL(ftruncate64, (int fd, off_t len), fd, len)
+WRAP_CALL(memfd_create, (const char *name, unsigned int flags), name, flags)
+WRAP(ssize_t, -1, pread64, (int fd, void *buf, size_t n, off_t at), fd, buf, n, at)
+WRAP(ssize_t, -1, pwrite64, (int fd, const void *buf, size_t n, off_t at), fd, buf, n, at)
 
 #define BASE 0x200000000000ull
 
