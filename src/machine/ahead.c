@@ -49,23 +49,28 @@ void tk_ahead_note(struct tk_ahead *ahead, const struct tk_task *task, long resu
 }
 
 /*
- * What the system's installation put there for all to read, as the C library's tables of character
- * sets: nobody passes messages in that.
+ * What the system's installation put there for all to read, as programs, libraries and the C
+ * library's tables of character sets: nobody passes messages in that.
  */
 static bool is_static(const struct tk_vma_info *vma)
 {
 	struct stat st;
 
-	if (vma->prot & PROT_WRITE || strncmp(vma->backing->name, "/usr/", 5) != 0)
+	if (vma->shared && vma->prot & PROT_WRITE)
+		return false;
+	if (strncmp(vma->backing->name, "/usr/", 5) != 0)
 		return false;
 	return !fstat(vma->backing->hostfd, &st) && st.st_uid == 0 &&
 	       !(st.st_mode & (S_IWGRP | S_IWOTH));
 }
 
-/* Memory that somebody outside can write, or in which somebody sees what the guest writes. */
-static int is_shared(void *arg, const struct tk_vma_info *vma)
+/*
+ * Memory that somebody outside can write, or in which somebody sees what the guest writes. Pages of
+ * a private mapping show what is written to the file, too, until the guest writes to them itself.
+ */
+static int is_contact(void *arg, const struct tk_vma_info *vma)
 {
-	return vma->shared && vma->backing && !vma->backing->anon && !is_static(vma);
+	return vma->backing && !vma->backing->anon && !is_static(vma);
 }
 
 static u64 bytes_left(const struct tk_file *file)
@@ -100,7 +105,7 @@ void tk_ahead_give(struct tk_ahead *ahead, struct tk_proc *proc, const struct tk
 		return;
 	window = tk_ahead_window(&ahead->pace, ahead->n, bytes_left(file));
 	deadline = tk_clock_deadline(clock, VALID_NS);
-	if (!window || !deadline || tk_mm_for_each(proc->mm, is_shared, NULL))
+	if (!window || !deadline || tk_mm_for_each(proc->mm, is_contact, NULL))
 		return;
 	got = pread(file->hostfd, data(ahead), window, file->pos);
 	if (got <= 0)
