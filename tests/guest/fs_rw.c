@@ -79,6 +79,29 @@ static void faults(void)
 	close(fd);
 }
 
+/* Nothing to read is found before that there is no memory for it. */
+static void faults_at_the_end(void)
+{
+	int fd = open("file", O_RDWR | O_CREAT | O_TRUNC, 0644), ends[2];
+
+	TRY(read(fd, BAD_POINTER, 10));
+	TRY(pread(fd, BAD_POINTER, 10, 100));
+	TRY(write(fd, "abc", 3));
+	TRY(read(fd, BAD_POINTER, 10));
+	TRY(pread(fd, BAD_POINTER, 10, 2));
+	TRY(pread(fd, BAD_POINTER, SIZE_MAX / 2, 3));
+	TRY(read(fd, (void *)-4096, 1));
+	close(fd);
+	CHECK(pipe2(ends, O_NONBLOCK) == 0);
+	TRY(read(ends[0], BAD_POINTER, 10));
+	TRY(write(ends[1], "abc", 3));
+	TRY(read(ends[0], BAD_POINTER, 10));
+	TRY(read(ends[0], buf, 10));
+	close(ends[1]);
+	TRY(read(ends[0], BAD_POINTER, 10));
+	close(ends[0]);
+}
+
 /* A buffer that is a file mapping whose file was cut. */
 static void vanished(void)
 {
@@ -290,6 +313,7 @@ int main(void)
 {
 	basics();
 	faults();
+	faults_at_the_end();
 	vanished();
 	vectors();
 	appending();
