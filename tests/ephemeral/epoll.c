@@ -4,6 +4,8 @@
  * request is answered with the number of requests that there were. Keeps connections open.
  *   /fault, /abort, /exit, /spin, /memory, /stack   what a request can do to it
  *   /silent     no answer, and closes
+ *   /breed      threads that start threads, and work, all of them, for ever
+ *   /print      writes to standard output for ever
  *   /threads, /fds, /output   as many as there can be; answers
  *   /bomb       every descriptor that there is, for two seconds; answers
  *   /open       ends if no file can be opened, else answers
@@ -123,6 +125,14 @@ static void *sleeper(void *arg)
 	return arg;
 }
 
+static void *breed(void *arg)
+{
+	pthread_t thread;
+
+	for (;;)
+		pthread_create(&thread, NULL, breed, arg);
+}
+
 /* What is to be gone afterwards, or never to be noticed by others. */
 static void exhaust(const char *path)
 {
@@ -133,6 +143,11 @@ static void exhaust(const char *path)
 	if (!strncmp(path, "/threads ", 9))
 		while (n++ < 100 && !pthread_create(&thread, NULL, sleeper, NULL))
 			;
+	if (!strncmp(path, "/breed ", 7))
+		breed(NULL);
+	if (!strncmp(path, "/print ", 7))
+		for (;;)
+			write(1, text, sizeof(text));
 	if (!strncmp(path, "/bomb ", 6))
 		take_descriptors();
 	if (!strncmp(path, "/open ", 6) && open("/dev/null", O_RDONLY) < 0)
