@@ -42,7 +42,7 @@
 	X(MADV_DONTDUMP, nothing)                                                                  \
 	X(MADV_DODUMP, nothing)                                                                    \
 	X(MADV_WIPEONFORK, wipeonfork)                                                             \
-	X(MADV_KEEPONFORK, nothing)                                                                \
+	X(MADV_KEEPONFORK, keeponfork)                                                             \
 	X(MADV_COLD, unlocked)                                                                     \
 	X(MADV_PAGEOUT, unlocked)                                                                  \
 	X(MADV_POPULATE_READ, populate_read)                                                       \
@@ -62,9 +62,36 @@ static int unlocked(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva
 	return vma->flags & TK_VMA_LOCKED ? -EINVAL : 0;
 }
 
+/* madvise() has -EAGAIN for what -ENOMEM is elsewhere. */
+static int set_flags(struct tk_mm *mm, gva_t start, gva_t end, unsigned int flags)
+{
+	struct tk_vma *vma;
+	int rc;
+
+	tk_cow_note(mm, start, end);
+	rc = tk_vma_carve(mm, start, end);
+	vma = tk_vma_at(mm, start);
+	if (!rc)
+		tk_vma_change(mm, vma, vma->prot, flags);
+	tk_vma_merge(mm, start, end);
+	return rc ? -EAGAIN : 0;
+}
+
+/* Freezing does what a fork(2) would: see freeze.c. */
 static int wipeonfork(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end)
 {
-	return vma->backing ? -EINVAL : 0;
+	if (vma->backing)
+		return -EINVAL;
+	if (vma->flags & TK_VMA_WIPE)
+		return 0;
+	return set_flags(mm, start, end, vma->flags | TK_VMA_WIPE);
+}
+
+static int keeponfork(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end)
+{
+	if (!(vma->flags & TK_VMA_WIPE))
+		return 0;
+	return set_flags(mm, start, end, vma->flags & ~(unsigned int)TK_VMA_WIPE);
 }
 
 static int willneed(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end)
@@ -151,7 +178,8 @@ static long advise_range(struct tk_mm *mm, gva_t start, gva_t end, advise_fn *fn
 	gva_t stop;
 	int rc;
 
-	for (; vma && vma->start < end; vma = vma->next, start = stop) {
+	/* Advice may split and merge vmas. */
+	for (; vma && start < end; vma = tk_vma_first(mm, start, end)) {
 		hole |= vma->start > start;
 		if (hole && (fn == populate_read || fn == populate_write))
 			break;
@@ -160,6 +188,7 @@ static long advise_range(struct tk_mm *mm, gva_t start, gva_t end, advise_fn *fn
 		rc = fn(mm, vma, start, stop);
 		if (rc)
 			return rc;
+		start = stop;
 	}
 	return hole || start < end ? -ENOMEM : 0;
 }

@@ -3,6 +3,7 @@
  * Which pages of an address space go into its image, page by page: the frozen state of each, as
  * struct tk_mm_image's @pages has it, and the bytes of those that have any.
  *
+ *	MADV_WIPEONFORK		none: zeroes in every fork
  *	private, anonymous	pages that are not zero. The image is mapped from the first to the
  *				last of them, but for gaps of GAP and more, which are mapped as
  *				fresh memory: a hole of a memfd that is read is filled for ever.
@@ -232,7 +233,7 @@ static int freeze_piece(struct freezer *f, gva_t start, const u8 *hva, u64 n)
 	/* A mapping can be larger than our memfd: touching the rest is SIGBUS, for us as well. */
 	if (own_shared(vma))
 		memset(&f->image->pages[f->first + f->n], TK_PAGE_NONE, n - f->n);
-	if (!f->n || (vma->flags & TK_VMA_SHARED && !own_shared(vma)))
+	if (!f->n || vma->flags & TK_VMA_WIPE || (vma->flags & TK_VMA_SHARED && !own_shared(vma)))
 		return 0;
 	read_pagemap(f);
 	if (!vma->prot)

@@ -56,6 +56,7 @@ enum tk_vma_flags {
 	TK_VMA_SHARED = 1,
 	TK_VMA_GROWSDOWN = 2,
 	TK_VMA_LOCKED = 4,
+	TK_VMA_WIPE = 8, /* MADV_WIPEONFORK: no content in an image */
 };
 
 struct tk_vma {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * getrandom(2): the host's, straight into guest memory. A huge request is served piece by piece,
- * so that signals and time limits come through; task->wait.progress is what was done.
+ * getrandom(2): the host's, straight into guest memory; and the number by which programs notice
+ * that they have been copied (guest/calls.h). A huge request is served piece by piece, so that
+ * signals and time limits come through; task->wait.progress is what was done.
  */
 #include <errno.h>
 #include <sys/random.h>
@@ -61,4 +62,20 @@ long tk_sys_getrandom(struct tk_task *task, const u64 a[6])
 		return (long)*done;
 	got = tk_block(task, tk_now_ns());
 	return got == TK_BLOCKED ? got : (long)*done;
+}
+
+/* Drawn when it is asked for: requests that do not ask pay nothing. */
+long tk_sys_tinykvm_generation(struct tk_task *task, const u64 a[6])
+{
+	s64 *generation = &task->proc->generation;
+
+	while (!*generation) {
+		if (getrandom(generation, sizeof(*generation), GRND_NONBLOCK) !=
+		    (ssize_t)sizeof(*generation)) {
+			*generation = 0;
+			return -EAGAIN;
+		}
+		*generation &= INT64_MAX;
+	}
+	return *generation;
 }

@@ -323,6 +323,7 @@ static void restore_plain(struct tk_proc *proc, const struct tk_proc *tmpl)
 	proc->start_ns = tmpl->start_ns;
 	proc->total_memory = tmpl->total_memory;
 	memcpy(proc->hostname, tmpl->hostname, sizeof(proc->hostname));
+	proc->generation = 0;
 	proc->attrs = tmpl->attrs;
 	proc->exiting = proc->stopped = false;
 	proc->exit_status = proc->term_signal = proc->limit_hit = 0;

@@ -157,6 +157,7 @@ struct tk_proc {
 	u64 total_memory;		/* what /proc/meminfo and sysinfo call MemTotal */
 	u64 max_memfds;			/* bytes that all memfds may hold; 0: any number */
 	char hostname[65];
+	s64 generation; /* sys/random.c; 0: not drawn yet, as after every reset */
 	struct tk_proc_attrs attrs;
 
 	/* outcome */

@@ -121,6 +121,7 @@ static void heap(void)
 static void advice_and_residence(void)
 {
 	char *p = map(4 * PAGE, RW);
+	char *shared = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned char vec[4];
 
 	p[PAGE] = 1;
@@ -131,6 +132,9 @@ static void advice_and_residence(void)
 	CHECK(!mlock(p, PAGE));
 	CHECK(!munlock(p, PAGE));
 	CHECK_ERR(madvise(p, PAGE, 1000), EINVAL);
+	CHECK(!madvise(p, PAGE, MADV_WIPEONFORK) && !madvise(p, 2 * PAGE, MADV_KEEPONFORK));
+	CHECK(!madvise(p + PAGE, PAGE, MADV_WIPEONFORK) && p[PAGE] == 1);
+	CHECK_ERR(madvise(shared, PAGE, MADV_WIPEONFORK), EINVAL);
 	CHECK(!munmap(p + PAGE, PAGE));
 	CHECK_ERR(mprotect(p, 4 * PAGE, PROT_READ), ENOMEM);
 	CHECK_ERR(msync(p, 4 * PAGE, MS_ASYNC), ENOMEM);

@@ -7,6 +7,7 @@
 #include <sys/personality.h>
 #include <sys/random.h>
 
+#include "guest/calls.h"
 #include "guest/layout.h"
 
 static char junk[PAGE_SIZE];
@@ -92,6 +93,19 @@ static void memory_advise(int conn)
 	madvise(have.file_private, 4 * PAGE_SIZE, MADV_DONTNEED);
 	madvise(have.shared + 6 * PAGE_SIZE, 2 * PAGE_SIZE, MADV_DONTNEED);
 	madvise(have.shared + 8 * PAGE_SIZE, 2 * PAGE_SIZE, MADV_REMOVE);
+}
+
+static void memory_wipe(int conn)
+{
+	scribble(have.wiped, 4 * PAGE_SIZE);
+	madvise(have.wiped, 2 * PAGE_SIZE, MADV_KEEPONFORK);
+	madvise(have.wiped + 3 * PAGE_SIZE, PAGE_SIZE, MADV_WIPEONFORK);
+	madvise(have.anon + 8 * PAGE_SIZE, 3 * PAGE_SIZE, MADV_WIPEONFORK);
+}
+
+static void generation(int conn)
+{
+	syscall(TK_SYS_GENERATION);
 }
 
 static void memory_remap(int conn)
@@ -635,6 +649,7 @@ const struct deed deeds[] = {
 	{"memory_unmap", memory_unmap},
 	{"memory_protect", memory_protect},
 	{"memory_advise", memory_advise},
+	{"memory_wipe", memory_wipe},
 	{"memory_remap", memory_remap},
 	{"memory_break", memory_break},
 	{"memory_lock", memory_lock},
@@ -667,6 +682,7 @@ const struct deed deeds[] = {
 	{"epoll_closed", epoll_closed},
 	{"watches", watches},
 	{"memfd_written", memfd_written},
+	{"generation", generation},
 	{"process", process},
 	{"kernel_area", kernel_area},
 	{"read_ahead", read_ahead},

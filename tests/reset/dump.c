@@ -215,6 +215,7 @@ static void dump_proc(struct tk_proc *proc, struct tk_buf *out)
 	    proc->current != NULL, (ull)proc->xcr0, proc->xstate_size);
 	say("exe %s start %lld memory %llu host %s\n", proc->exe, (long long)proc->start_ns,
 	    (ull)proc->total_memory, proc->hostname);
+	say("generation drawn %d\n", proc->generation != 0);
 	say("exiting %d stopped %d status %d signal %d limit %d\n", proc->exiting, proc->stopped,
 	    proc->exit_status, proc->term_signal, proc->limit_hit);
 	tk_list_for_each (task, &proc->tasks, link)

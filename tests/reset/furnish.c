@@ -28,6 +28,9 @@ static void furnish_memory(void)
 	must(!mprotect(have.reserved + (1 << 20), 1 << 20, rw), "mprotect");
 	memset(have.reserved + (1 << 20), 5, 8 * PAGE_SIZE);
 	must(!mprotect(have.read_only, PAGES * PAGE_SIZE, PROT_READ), "mprotect");
+	/* Zero in the image, whatever was in them. */
+	have.wiped = mmap(NULL, 4 * PAGE_SIZE, rw, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(!madvise(have.wiped, 3 * PAGE_SIZE, MADV_WIPEONFORK), "MADV_WIPEONFORK");
 	must(!munmap(have.anon + 7 * PAGE_SIZE, PAGE_SIZE), "munmap");
 	must(!mlock(have.anon, 2 * PAGE_SIZE), "mlock");
 	must(sbrk(20 * PAGE_SIZE) != (void *)-1, "sbrk");

@@ -42,7 +42,7 @@ struct furniture {
 	int pipe[2], full_pipe[2], lone_pipe, event, semaphore, timer, pair[2], lone_pair, udp,
 		fresh, epoll, signal, inotify, file, append, dir, memfd, sealed, null, proc, pid,
 		dead;
-	char *anon, *shared, *file_private, *file_shared, *reserved, *read_only, *memfd_map;
+	char *anon, *shared, *file_private, *file_shared, *reserved, *read_only, *memfd_map, *wiped;
 	char *stack;
 	timer_t posix_timer;
 	char dirname[200];

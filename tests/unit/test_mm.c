@@ -302,6 +302,35 @@ static void test_advice_is_accepted(void **state)
 	assert_int_equal(rig_peek(mm, a), 0);
 }
 
+static void test_wipe_on_fork_is_a_flag_of_pages(void **state)
+{
+	struct tk_mm *mm = *state;
+	int fd = rig_file(1);
+	struct tk_backing *backing = rig_backing(fd, false);
+	long file = tk_mm_mmap(mm, 0, PAGE, RW, MAP_PRIVATE, backing, 0);
+	long shared = tk_mm_mmap(mm, 0, PAGE, RW, SHARED, NULL, 0);
+	gva_t a = rig_map(mm, 6 * PAGE, RW);
+	unsigned int vmas = mm->n_vmas;
+
+	assert_int_equal(tk_mm_madvise(mm, (gva_t)file, PAGE, MADV_WIPEONFORK), -EINVAL);
+	assert_int_equal(tk_mm_madvise(mm, (gva_t)shared, PAGE, MADV_WIPEONFORK), -EINVAL);
+	assert_int_equal(tk_mm_madvise(mm, (gva_t)shared, PAGE, MADV_KEEPONFORK), 0);
+	rig_poke(mm, a + 2 * PAGE, 9);
+	assert_int_equal(tk_mm_madvise(mm, a + PAGE, 3 * PAGE, MADV_WIPEONFORK), 0);
+	assert_int_equal(mm->n_vmas, vmas + 2);
+	assert_int_equal(tk_mm_madvise(mm, a + PAGE, 2 * PAGE, MADV_WIPEONFORK), 0);
+	assert_int_equal(rig_peek(mm, a + 2 * PAGE), 9);
+	assert_int_equal(tk_mm_madvise(mm, a, 2 * PAGE, MADV_KEEPONFORK), 0);
+	assert_int_equal(mm->n_vmas, vmas + 2);
+	/* Three vmas at once, and a hole. */
+	assert_int_equal(tk_mm_munmap(mm, a + 5 * PAGE, PAGE), 0);
+	assert_int_equal(tk_mm_madvise(mm, a, 6 * PAGE, MADV_WIPEONFORK), -ENOMEM);
+	assert_int_equal(mm->n_vmas, vmas);
+	assert_int_equal(tk_mm_madvise(mm, a, 5 * PAGE, MADV_KEEPONFORK), 0);
+	tk_backing_put(backing);
+	close(fd);
+}
+
 static void test_dontneed_of_a_private_file_shows_the_file_again(void **state)
 {
 	struct tk_mm *mm = *state;
@@ -473,6 +502,7 @@ int main(void)
 		rig_test(test_mincore_tells_what_was_touched),
 		rig_test(test_populate_brings_pages_in),
 		rig_test(test_advice_is_accepted),
+		rig_test(test_wipe_on_fork_is_a_flag_of_pages),
 		rig_test(test_dontneed_of_a_private_file_shows_the_file_again),
 		rig_test(test_a_read_only_file_is_not_mapped_writable),
 		rig_test(test_shared_anonymous_memory_can_be_mapped_twice),

@@ -160,6 +160,40 @@ static void test_forks_do_not_see_each_other(void **state)
 	rig_reset(f->mm);
 }
 
+/* As in a child of fork(2), and so in every fork and after every reset. */
+static void test_what_is_wiped_on_fork_is_not_frozen(void **state)
+{
+	struct tk_mm *mm = rig_new(TK_GIB(1), 0, 1000), *fork;
+	gva_t a = rig_map(mm, 8 * PAGE, RW), hidden = a + 6 * PAGE;
+	struct tk_mm_image *image;
+
+	for (unsigned int i = 0; i < 8; i++)
+		poke(mm, a + i * PAGE, (u8)(i + 1));
+	assert_int_equal(tk_mm_madvise(mm, a + 2 * PAGE, 6 * PAGE, MADV_WIPEONFORK), 0);
+	assert_int_equal(tk_mm_madvise(mm, a + 4 * PAGE, PAGE, MADV_KEEPONFORK), 0);
+	assert_int_equal(tk_mm_mprotect(mm, hidden, 2 * PAGE, PROT_NONE), 0);
+	image = rig_freeze(mm);
+	tk_mm_destroy(mm);
+	fork = rig_fork(image);
+	for (int round = 0; round < 3; round++) {
+		static const int want[] = {1, 2, 0, 0, 5, 0};
+
+		for (unsigned int i = 0; i < TK_ARRAY_SIZE(want); i++)
+			assert_int_equal(rig_peek(fork, a + i * PAGE), want[i]);
+		assert_true(rig_poke(fork, a + 3 * PAGE, 77));
+		assert_int_equal(tk_mm_mprotect(fork, hidden, 2 * PAGE, RW), 0);
+		assert_int_equal(rig_peek(fork, hidden + PAGE), 0);
+		assert_true(rig_poke(fork, hidden, 78));
+		assert_int_equal(
+			tk_mm_madvise(fork, a, 8 * PAGE, round ? MADV_WIPEONFORK : MADV_KEEPONFORK),
+			0);
+		assert_int_equal(tk_mm_reset(fork), 0);
+		rig_check(fork);
+	}
+	tk_mm_destroy(fork);
+	tk_mm_image_put(image);
+}
+
 static void test_written_bytes_are_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -778,6 +812,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		fork_test(test_a_fork_reads_what_was_frozen),
 		fork_test(test_forks_do_not_see_each_other),
+		cmocka_unit_test(test_what_is_wiped_on_fork_is_not_frozen),
 		fork_test(test_written_bytes_are_gone),
 		fork_test(test_bytes_written_by_host_calls_are_gone),
 		fork_test(test_futex_words_written_by_the_vmm_are_restored),

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "guest/calls.h"
 #include "sysproc.h"
 #include "sys/desc.h"
 #include "sys/identity.h"
@@ -204,6 +205,18 @@ static void test_huge_random_comes_in_pieces(void **state)
 	assert_int_equal(fake.proc.stats.calls[SYS_getrandom], 1);
 }
 
+static void test_the_generation_stays(void **state)
+{
+	long first = CALL(TK_SYS_GENERATION, 0);
+
+	assert_string_equal(tk_syscall_name(TK_SYS_GENERATION), "tinykvm_generation");
+	assert_true(first > 0);
+	assert_true(CALL(TK_SYS_GENERATION, 0) == first);
+	fake.proc.generation = 0;
+	assert_true(CALL(TK_SYS_GENERATION, 0) > 0);
+	assert_true(CALL(TK_SYS_GENERATION, 0) != first);
+}
+
 static void test_segment_bases_are_canonical(void **state)
 {
 	u64 base;
@@ -319,6 +332,7 @@ int main(void)
 		T(test_limits_act),
 		T(test_random_survives_any_buffer),
 		T(test_huge_random_comes_in_pieces),
+		T(test_the_generation_stays),
 		T(test_segment_bases_are_canonical),
 		T(test_uname_says_linux),
 		T(test_trace_lines),
