@@ -121,6 +121,8 @@ def measure(kind, argv, port):
 
 
 def measure_ephemeral(argv, port, metrics_port):
+    """With one worker a client's next connection may wait for the reset, with two it does not."""
+    measure("-e -t 2", [argv[0], "-t", "2", *argv[1:]], port)
     with Running(argv, port) as server:
         before = metrics(metrics_port)
         kept = wrk(port, 1)[0]

@@ -21,22 +21,18 @@
 
 void ks_conn_peer(const struct ks_conn *conn, char *text, size_t size)
 {
-	struct sockaddr_storage addr = {0};
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&addr;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&addr;
-	socklen_t len = sizeof(addr);
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&conn->peer;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&conn->peer;
 	char ip[INET6_ADDRSTRLEN] = "";
 
-	if (getpeername(conn->source.fd, (struct sockaddr *)&addr, &len))
-		addr.ss_family = AF_UNSPEC;
-	if (addr.ss_family == AF_INET) {
+	if (conn->peer.ss_family == AF_INET) {
 		inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip));
 		snprintf(text, size, "%s:%u", ip, ntohs(v4->sin_port));
-	} else if (addr.ss_family == AF_INET6) {
+	} else if (conn->peer.ss_family == AF_INET6) {
 		inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip));
 		snprintf(text, size, "[%s]:%u", ip, ntohs(v6->sin6_port));
 	} else {
-		snprintf(text, size, "%s", addr.ss_family == AF_UNIX ? "unix" : "-");
+		snprintf(text, size, "%s", conn->peer.ss_family == AF_UNIX ? "unix" : "-");
 	}
 }
 
@@ -139,7 +135,14 @@ void ks_conn_refuse(struct ks_conn *conn, int status)
 	conn->http.status = status;
 	if (send(conn->source.fd, response, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		conn->sent += (uint64_t)len;
-	shutdown(conn->source.fd, SHUT_WR);
+	ks_conn_end_output(conn);
+}
+
+void ks_conn_end_output(struct ks_conn *conn)
+{
+	if (!conn->finished)
+		shutdown(conn->source.fd, SHUT_WR);
+	conn->finished = true;
 }
 
 /*
@@ -165,13 +168,12 @@ bool ks_conn_finish(struct ks_conn *conn)
 
 	if (conn->source.fd < 0)
 		return true;
-	if (!conn->lingers)
-		shutdown(conn->source.fd, SHUT_WR);
 	if (drain(conn->source.fd) || atomic_load(&conn->expired))
 		return true;
-	if (http->refused)
-		return false;
-	return !http->head_complete || http->request_complete || http->tunnel;
+	if (!http->refused && (!http->head_complete || http->request_complete || http->tunnel))
+		return true;
+	ks_conn_end_output(conn);
+	return false;
 }
 
 void ks_conn_close(struct ks_conn *conn)

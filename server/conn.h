@@ -20,8 +20,10 @@ struct ks_conn {
 	struct ks_source source;     /* first member */
 	struct ks_conn *next, *prev; /* in the lobby's list, under its lock */
 	unsigned int listener;
+	struct sockaddr_storage peer;
 	atomic_bool waits;    /* in the lobby, with no worker */
 	_Atomic uint64_t end; /* when it has waited too long */
+	bool finished;	      /* nothing more will be sent */
 	bool lingers;	      /* it is over, but the client still sends */
 	atomic_bool expired;  /* housekeeping has shut it down */
 	atomic_bool late;     /* to be armed by housekeeping */
@@ -60,9 +62,12 @@ void ks_conn_wait_no_more(struct ks_conn *conn);
 /* Send an error response, as far as the socket takes it at once, and nothing after it. */
 void ks_conn_refuse(struct ks_conn *conn, int status);
 
+/* Send nothing more: the client sees the end once it has read what was sent. */
+void ks_conn_end_output(struct ks_conn *conn);
+
 /*
- * Send nothing more, and throw away what has come. True if it can be closed now; if not, the client
- * is in the middle of a request: closing would make it lose the response.
+ * Throw away what has come. True if it can be closed now; if not, the client is in the middle of a
+ * request, and closing would make it lose the response: nothing more is sent, but that is read.
  */
 bool ks_conn_finish(struct ks_conn *conn);
 

@@ -143,6 +143,9 @@ static void on_released(void *ctx, int fd, enum tkvm_release how)
 	exchange->unchanged = how == TKVM_UNCHANGED;
 	if (fd < 0) /* otherwise it is the one that it was, and housekeeping may look at it */
 		exchange->conn->source.fd = -1;
+	/* The client need not wait for what the program does after it closed, nor for the reset. */
+	else if (exchange->runs && exchange->conn->http.response_begun)
+		ks_conn_end_output(exchange->conn);
 }
 
 static const struct tkvm_connection_ops ops = {
@@ -164,6 +167,7 @@ void ks_exchange_begin(struct ks_exchange *exchange, struct ks_conn *conn, void 
 	exchange->ahead = conn->http.tunnel ? 0 : conn->seen;
 	exchange->taken = 0;
 	exchange->accepted = exchange->closed = exchange->unchanged = exchange->left_open = false;
+	exchange->runs = true;
 	exchange->shut = 0;
 	atomic_store(&exchange->lost, false);
 	atomic_store(&exchange->answered_at, 0);
@@ -208,6 +212,7 @@ uint64_t ks_exchange_answered_at(const struct ks_exchange *exchange)
 void ks_exchange_ran(struct ks_exchange *exchange, uint64_t ns)
 {
 	exchange->left_open = !exchange->closed;
+	exchange->runs = false;
 	exchange->guest_ns = ns;
 }
 

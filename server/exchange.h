@@ -12,6 +12,7 @@ struct ks_exchange {
 	size_t buf_size;
 	size_t ahead;	/* bytes in the socket that are the request's, and not yet taken */
 	uint64_t taken; /* bytes that the program took */
+	bool runs;	/* as far as ks_exchange_ran() was not called */
 	bool accepted, closed, unchanged;
 	bool left_open;		      /* the program had not closed it when it was over */
 	unsigned int shut;	      /* 1: for reading, 2: for writing */

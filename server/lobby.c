@@ -301,15 +301,18 @@ void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn)
 }
 
 /* accept(2), and see to it that the next one is noticed. -1: none was there. */
-static int take_connection(struct ks_lobby *lobby, struct listener *listener)
+static int take_connection(struct ks_lobby *lobby, struct listener *listener,
+			   struct sockaddr_storage *peer)
 {
+	socklen_t len = sizeof(*peer);
 	int fd = -1;
 
 	pthread_mutex_lock(&lobby->listening);
 	if (listener->source.fd >= 0 && !atomic_load(&lobby->closed) && !make_room(lobby)) {
 		atomic_store(&listener->stuck, true);
 	} else if (listener->source.fd >= 0 && !atomic_load(&lobby->closed)) {
-		fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = accept4(listener->source.fd, (struct sockaddr *)peer, &len,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		/* Nothing helps but waiting until somebody closes something. */
 		if (fd < 0 &&
 		    (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
@@ -323,8 +326,9 @@ static int take_connection(struct ks_lobby *lobby, struct listener *listener)
 
 static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *listener)
 {
+	struct sockaddr_storage peer = {0};
 	struct ks_conn *conn;
-	int fd = take_connection(lobby, listener);
+	int fd = take_connection(lobby, listener, &peer);
 
 	if (fd < 0)
 		return NULL;
@@ -335,6 +339,7 @@ static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *liste
 	}
 	conn->source = (struct ks_source){KS_CONN, fd};
 	conn->listener = listener->index;
+	conn->peer = peer;
 	begin_exchange(lobby, conn);
 	enter(lobby, conn);
 	return conn;

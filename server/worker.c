@@ -491,9 +491,10 @@ static enum stop reason_to_stop(struct ks_worker *worker, uint64_t now)
 		return STOP_HURRY;
 	if (!worker->conn || worker->begun + PATIENCE > now)
 		return STOP_NOT;
-	if (has_left(worker->conn->source.fd))
-		return STOP_GONE;
 	answered = ks_exchange_answered_at(worker->exchange);
+	/* Once it has its answer a client may go. */
+	if (!answered && has_left(worker->conn->source.fd))
+		return STOP_GONE;
 	return answered && answered + PATIENCE < now ? STOP_WORKS_ON : STOP_NOT;
 }
 

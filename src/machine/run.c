@@ -169,6 +169,7 @@ static int get_kick(struct tkvm_machine *machine, struct tkvm_error *err)
 		return 0;
 	tk_kick_destroy(machine->own_kick);
 	machine->own_kick = NULL;
+	machine->armed = TK_FOREVER;
 	rc = tk_kick_create(&machine->own_kick, err);
 	machine->kick_tid = tid;
 	return rc;
@@ -197,9 +198,8 @@ static int begin(struct tkvm_machine *machine, const struct tkvm_run_limits *lim
 	machine->idle = limits ? limits->idle : NULL;
 	machine->idle_ctx = limits ? limits->idle_ctx : NULL;
 	machine->suspended = 0;
-	machine->armed = TK_FOREVER;
 	machine->slice_end = 0;
-	machine->look = machine->kicked = true;
+	machine->look = true;
 	machine->poll_ns = 0;
 	atomic_store(&machine->kick, machine->own_kick);
 	return 0;
@@ -210,8 +210,7 @@ static void end(struct tkvm_machine *machine)
 	atomic_store(&machine->kick, NULL);
 	while (atomic_load(&machine->kickers))
 		sched_yield(); /* they hold it for one system call */
-	if (machine->armed != TK_FOREVER)
-		tk_kick_disarm(machine->own_kick);
+	/* The timer stays: the next run needs it later still, and a kick too many does no harm. */
 	tk_proc_account(&machine->proc, NULL);
 	if (machine->proc.exiting)
 		machine->phase = TK_PHASE_OVER;

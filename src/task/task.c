@@ -133,8 +133,11 @@ void tk_proc_exit(struct tk_proc *proc, int status, int signo)
 
 void tk_proc_account(struct tk_proc *proc, struct tk_task *next)
 {
-	s64 now = tk_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	s64 now;
 
+	if (!proc->current && !next)
+		return;
+	now = tk_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (proc->current)
 		proc->current->cpu_ns += now - proc->cpu_mark;
 	proc->cpu_mark = now;

@@ -15,6 +15,7 @@
  *   /odd        answers, with a header that no parser should take
  *   /long       answers 3 MB
  *   /work       answers, and works on for ever
+ *   /leave      answers, closes, and works on for ever
  *   /upgrade    101, and from then on echoes
  *   /listeners  answers with the number of a second listening socket (of the second argument)
  *   others      the count
@@ -215,7 +216,9 @@ static void answer(struct client *c, const char *path, int keep)
 		send_all(c->fd, head, (size_t)n);
 		send_all(c->fd, big, len);
 	}
-	if (!strncmp(path, "/work ", 6))
+	if (!strncmp(path, "/leave ", 7))
+		close(c->fd);
+	if (!strncmp(path, "/work ", 6) || !strncmp(path, "/leave ", 7))
 		for (;;)
 			;
 }
