@@ -57,6 +57,9 @@
 	X(VOLUME, volumes, "volume", 0, LIST, "HOST:GUEST[:r|rw]", 0, 0, \
 	  "show the host's file or directory HOST to the program as GUEST, readable (r, the default) " \
 	  "or also writable (rw); may be repeated") \
+	X(NEW_PID, new_pid, "new-pid", 0, FLAG, NULL, 0, 0, \
+	  "with -e, -t or -w: give the program another process id in each request (and each copy), by which " \
+	  "OpenSSL and others notice that they were copied, and make new random numbers") \
 	X(MAX_TIME, max_time_ms, "max-time", 0, SECONDS, "SECONDS", 0, 1000000000, \
 	  "stop the program after so many seconds, decimals allowed (0: no limit, the default); " \
 	  "the exit status is then 124") \

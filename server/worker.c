@@ -116,6 +116,7 @@ static int make_fork(struct ks_worker *worker)
 		.max_memory = config->max_request_memory * MIB,
 		.share_listeners = !config->ephemeral,
 		.max_files = file_share(worker),
+		.new_pids = config->new_pid,
 	};
 	struct tkvm_image *image = current_image(worker);
 	struct tkvm_machine *fork;

@@ -67,6 +67,12 @@ struct tkvm_fork_options {
 	unsigned int max_files;
 	/* Threads that it may have beyond those of the image; 0: 64. More is -EAGAIN. */
 	unsigned int max_threads;
+	/*
+	 * Non-zero: the program finds another process id at each start and after each reset, as the
+	 * child of a fork(2) does, by which some libraries notice that they were copied. (The ids of
+	 * its threads, its group and its session stay. By its old id it can still be named.)
+	 */
+	int new_pids;
 };
 
 /*

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -239,6 +240,7 @@ static int make(struct tkvm_machine *machine, const struct tkvm_fork_options *op
 	machine->vtime = master->vtime;
 	machine->phase = TK_PHASE_LOADED;
 	fork->stale = options->share_listeners;
+	fork->new_pids = options->new_pids;
 	return 0;
 }
 
@@ -280,12 +282,26 @@ int tkvm_image_fork(struct tkvm_image *image, const struct tkvm_fork_options *op
 	return 0;
 }
 
+/*
+ * Process ids of forks: the upper half of those there are, so that threads, which count up from 2,
+ * do not come to have one soon. No two forks of this process have the same for a million turns.
+ */
+static int new_pid(void)
+{
+	static const unsigned int half = (TK_PID_LAST + 1) / 2;
+	static atomic_uint turns;
+
+	return (int)(half + atomic_fetch_add(&turns, 1) % half);
+}
+
 void tk_fork_start(struct tkvm_machine *machine)
 {
 	struct tk_fork *fork = machine->fork;
 
 	if (!fork->started)
 		tk_proc_start(&machine->proc, tk_now_ns() - fork->image->frozen_ns);
+	if (!fork->started && fork->new_pids)
+		machine->proc.pid = new_pid();
 	fork->started = true;
 }
 

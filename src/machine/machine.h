@@ -43,8 +43,9 @@ struct tk_fork {
 	struct tk_forked_files files;
 	struct tk_memfd_copy *memfds; /* its own copies of the image's */
 	unsigned int n_memfds;
-	bool started; /* it ran since it was made or reset */
-	bool stale;   /* something is not as it should be: it cannot be reset */
+	bool started;  /* it ran since it was made or reset */
+	bool new_pids; /* each start gives the process another id */
+	bool stale;    /* something is not as it should be: it cannot be reset */
 	u64 resets, reset_ns, vcpu_ioctls;
 };
 

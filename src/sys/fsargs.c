@@ -75,7 +75,7 @@ int tk_arg_changeable(struct tk_task *task, u64 fd, struct tk_file **file)
 void tk_raise(struct tk_task *task, int signo)
 {
 	struct tk_siginfo info =
-		tk_siginfo_user(signo, SI_USER, TK_GUEST_PID, task->proc->cred.uid);
+		tk_siginfo_user(signo, SI_USER, task->proc->pid, task->proc->cred.uid);
 
 	tk_signal_task(task, &info);
 }

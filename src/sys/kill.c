@@ -23,7 +23,7 @@ static int valid(int signo)
 
 static struct tk_siginfo from_me(const struct tk_task *task, int signo, int code)
 {
-	return tk_siginfo_user(signo, code, TK_GUEST_PID, task->proc->cred.uid);
+	return tk_siginfo_user(signo, code, task->proc->pid, task->proc->cred.uid);
 }
 
 /* To the process; signal 0 only asks whether it could be done. */
@@ -37,10 +37,10 @@ static long send_to_me(struct tk_task *task, const struct tk_siginfo *info)
 /* Which processes does kill(2)'s @pid mean? 0: this one; -ESRCH, -EPERM. */
 static long whom(struct tk_task *task, int pid, int signo)
 {
-	int group = task->proc->attrs.group_leader ? TK_GUEST_PID : INIT_PID;
+	int group = (int)tk_sys_getpgrp(task, NULL);
 	struct tk_task *thread = pid > 0 ? tk_task_by_tid(task->proc, pid) : NULL;
 
-	if (pid == 0 || thread || pid == TK_GUEST_PID || (pid != INT_MIN && pid == -group))
+	if (pid == 0 || thread || tk_proc_is(task->proc, pid) || (pid != INT_MIN && pid == -group))
 		return 0;
 	/* "everything I may signal, except process 1 and myself" is nobody */
 	if (pid != INIT_PID && pid != -INIT_PID)
@@ -61,7 +61,7 @@ static long send_to_thread(struct tk_task *task, int tgid, int tid, const struct
 {
 	struct tk_task *target = tk_task_by_tid(task->proc, tid);
 
-	if (!target || (tgid && tgid != TK_GUEST_PID))
+	if (!target || (tgid && !tk_proc_is(task->proc, tgid)))
 		return tid == INIT_PID && (!tgid || tgid == INIT_PID) ? -EPERM : -ESRCH;
 	if (valid(info->signo))
 		return -EINVAL;
@@ -127,14 +127,16 @@ long tk_sys_rt_tgsigqueueinfo(struct tk_task *task, const u64 a[6])
 }
 
 /* A pidfd, or the process's directory in /proc. */
-static bool names_me(const struct tk_file *file)
+static bool names_me(const struct tk_proc *proc, const struct tk_file *file)
 {
-	char path[32];
+	int pid;
+	char end;
 
 	if (!file || file->flags & O_PATH)
 		return false;
-	snprintf(path, sizeof(path), "/proc/%d", TK_GUEST_PID);
-	return tk_is_pidfd(file) || (tk_is_dir(file) && !strcmp(file->path, path));
+	return tk_is_pidfd(file) ||
+	       (tk_is_dir(file) && sscanf(file->path, "/proc/%d%c", &pid, &end) == 1 &&
+		tk_proc_is(proc, pid));
 }
 
 /* As kernels before 6.9, it takes no flags. */
@@ -144,7 +146,7 @@ long tk_sys_pidfd_send_signal(struct tk_task *task, const u64 a[6])
 
 	if ((u32)a[3])
 		return -EINVAL;
-	if (!names_me(tk_fd_get(&task->proc->files, (u32)a[0])))
+	if (!names_me(task->proc, tk_fd_get(&task->proc->files, (u32)a[0])))
 		return -EBADF;
 	if (a[2] && tk_copy_in(task->proc->mm, &info, a[2], sizeof(info)))
 		return -EFAULT;

@@ -18,7 +18,7 @@ long tk_sys_pidfd_open(struct tk_task *task, const u64 a[6])
 	if (flags & ~(unsigned int)O_NONBLOCK || pid <= 0)
 		return -EINVAL;
 	/* A thread's id is no process's; of process 1 a guest sees nothing but the number. */
-	if (pid != TK_GUEST_PID)
+	if (!tk_proc_is(task->proc, pid))
 		return tk_task_by_tid(task->proc, pid) ? -EINVAL : -ESRCH;
 	rc = tk_pidfd_new(&file, (int)flags);
 	return rc ? rc : tk_fd_install_or_put(&task->proc->files, file, true);

@@ -117,7 +117,7 @@ static struct tk_task *task_of(struct tk_proc *proc, int tid)
 {
 	struct tk_task *task = tk_task_by_tid(proc, tid);
 
-	if (!task && tid == TK_GUEST_PID)
+	if (!task && tk_proc_is(proc, tid))
 		task = proc->leader ? proc->leader : proc->current;
 	return task;
 }
@@ -411,7 +411,7 @@ static int list(void *ctx, const char *path,
 	else
 		list_rows(&listing, &place);
 	if (place.tree == &tk_tree_proc && !place.rest[0])
-		emit_number(&listing, TK_GUEST_PID);
+		emit_number(&listing, listing.proc->pid);
 	return 0;
 }
 

@@ -112,7 +112,7 @@ int tk_procfs_stat(const struct tk_synth_at *at, struct tk_buf *out)
 	tk_mm_usage(proc->mm, &usage);
 	tk_mm_for_each(proc->mm, find_parts, &parts);
 	/* 1-3 */
-	tk_buf_printf(out, "%d (", at->whole ? TK_GUEST_PID : at->task->tid);
+	tk_buf_printf(out, "%d (", at->whole ? proc->pid : at->task->tid);
 	tk_procfs_name(at->task->comm, out);
 	/* 4-13: parent, group, session, no terminal, flags, faults */
 	tk_buf_printf(out, ") %c %ld %ld %ld 0 -1 4194304 %llu 0 0 0", state_of(at->task),
@@ -156,10 +156,10 @@ static void print_ids(const struct tk_synth_at *at, struct tk_buf *out)
 	struct tk_proc *proc = at->proc;
 	const struct tk_cred *cred = &proc->cred;
 	const struct tk_privileges *priv = tk_privileges(proc);
-	int tid = at->whole ? TK_GUEST_PID : at->task->tid;
+	int tid = at->whole ? proc->pid : at->task->tid;
 
-	tk_buf_printf(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%ld\nTracerPid:\t0\n",
-		      TK_GUEST_PID, tid, tk_sys_getppid(at->task, NULL));
+	tk_buf_printf(out, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%ld\nTracerPid:\t0\n", proc->pid,
+		      tid, tk_sys_getppid(at->task, NULL));
 	tk_buf_printf(out, "Uid:\t%u\t%u\t%u\t%u\n", cred->uid, cred->euid, cred->suid,
 		      priv->fsuid);
 	tk_buf_printf(out, "Gid:\t%u\t%u\t%u\t%u\n", cred->gid, cred->egid, cred->sgid,
@@ -167,7 +167,7 @@ static void print_ids(const struct tk_synth_at *at, struct tk_buf *out)
 	tk_buf_printf(out, "FDSize:\t%u\n", TK_MAX(proc->files.size, 64u));
 	print_groups(proc, out);
 	tk_buf_printf(out, "NStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%ld\nNSsid:\t%ld\nKthread:\t0\n",
-		      TK_GUEST_PID, tid, tk_sys_getpgrp(at->task, NULL),
+		      proc->pid, tid, tk_sys_getpgrp(at->task, NULL),
 		      tk_sys_getsid(at->task, (const u64[6]){0}));
 }
 

@@ -19,13 +19,13 @@ static int thread_self(const struct tk_synth_at *at, struct tk_buf *out)
 {
 	const struct tk_task *task = at->proc->current ? at->proc->current : at->proc->leader;
 
-	tk_buf_printf(out, "%d/task/%d", TK_GUEST_PID, task ? task->tid : TK_GUEST_PID);
+	tk_buf_printf(out, "%d/task/%d", at->proc->pid, task ? task->tid : TK_GUEST_PID);
 	return 0;
 }
 
 static int self(const struct tk_synth_at *at, struct tk_buf *out)
 {
-	tk_buf_printf(out, "%d", TK_GUEST_PID);
+	tk_buf_printf(out, "%d", at->proc->pid);
 	return 0;
 }
 

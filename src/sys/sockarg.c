@@ -77,7 +77,7 @@ void tk_raise_sigpipe(struct tk_task *task, struct tk_file *file)
 
 	if (sock && !tk_sock_is_stream(sock))
 		return;
-	info = tk_siginfo_user(SIGPIPE, SI_USER, TK_GUEST_PID, task->proc->cred.uid);
+	info = tk_siginfo_user(SIGPIPE, SI_USER, task->proc->pid, task->proc->cred.uid);
 	tk_signal_task(task, &info);
 }
 
@@ -91,7 +91,7 @@ struct tk_net_ids tk_net_ids_of(const struct tk_task *task)
 	const struct tk_cred *cred = &task->proc->cred;
 
 	return (struct tk_net_ids){
-		.pid = TK_GUEST_PID,
+		.pid = task->proc->pid,
 		.uid = cred->uid,
 		.euid = cred->euid,
 		.suid = cred->suid,

@@ -68,7 +68,7 @@ static int pids_max(const struct tk_synth_at *at, struct tk_buf *out)
 
 static int procs(const struct tk_synth_at *at, struct tk_buf *out)
 {
-	return print_number(out, TK_GUEST_PID);
+	return print_number(out, (unsigned int)at->proc->pid);
 }
 
 static int threads(const struct tk_synth_at *at, struct tk_buf *out)

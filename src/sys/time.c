@@ -29,7 +29,8 @@ static s64 cpu_clock_ns(struct tk_task *task, clockid_t id)
 	if (id >= 0 || (id & CPU_WHICH) == CPU_FD)
 		return -EINVAL;
 	if (!(id & CPU_PERTHREAD))
-		return pid == 0 || pid == TK_GUEST_PID ? tk_proc_cpu_ns(task->proc) : -EINVAL;
+		return pid == 0 || tk_proc_is(task->proc, pid) ? tk_proc_cpu_ns(task->proc)
+							       : -EINVAL;
 	if (pid)
 		other = tk_task_by_tid(task->proc, pid);
 	return other ? tk_task_cpu_ns(other) : -EINVAL;

@@ -30,7 +30,8 @@ static int set_clock(struct tk_task *task, struct tk_timer *timer, clockid_t id)
 	if (id < 0) {
 		if ((id & CPU_WHICH) == CPU_FD)
 			return -EINVAL;
-		if (thread ? pid && !tk_task_by_tid(task->proc, pid) : pid && pid != TK_GUEST_PID)
+		if (thread ? pid && !tk_task_by_tid(task->proc, pid)
+			   : pid && !tk_proc_is(task->proc, pid))
 			return -EINVAL;
 		timer->cpu_tid = pid;
 		id = thread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;

@@ -26,7 +26,7 @@ struct tk_privileges {
 struct tk_proc_attrs {
 	struct tk_privileges priv;
 	u32 personality;
-	bool group_leader, session_leader; /* false: still in the group and session of process 1 */
+	int group, session; /* 0: still those of process 1 */
 	bool undumpable, no_new_privs, thp_disabled, child_subreaper;
 	int pdeathsig;
 	int oom_score_adj;

@@ -308,6 +308,7 @@ static void clear(struct tk_proc *proc)
 
 static void restore_plain(struct tk_proc *proc, const struct tk_proc *tmpl)
 {
+	proc->pid = tmpl->pid;
 	proc->cred = tmpl->cred;
 	memcpy(proc->rlimits, tmpl->rlimits, sizeof(proc->rlimits));
 	proc->max_tasks = tmpl->max_tasks;

@@ -10,8 +10,6 @@
 #include "task/timer.h"
 #include "task/wait.h"
 
-#define PID_LAST 4194303 /* PID_MAX_LIMIT - 1 */
-
 void tk_proc_init(struct tk_proc *proc)
 {
 	memset(proc, 0, sizeof(*proc));
@@ -23,7 +21,7 @@ void tk_proc_init(struct tk_proc *proc)
 	tk_net_init(&proc->net);
 	proc->net.host_fds = &proc->files.host_fds;
 	proc->net.host_memory = &proc->files.host_memory;
-	proc->next_tid = TK_GUEST_PID;
+	proc->pid = proc->next_tid = TK_GUEST_PID;
 	proc->next_timer_id = 0;
 	proc->max_tasks = 1;
 	proc->trace_fd = -1;
@@ -48,14 +46,20 @@ void tk_proc_destroy(struct tk_proc *proc)
 	proc->stats.calls = NULL;
 }
 
-/* The kernel's: ids count up, begin again behind PID_LAST, and are never used twice at a time. */
+bool tk_proc_is(const struct tk_proc *proc, int pid)
+{
+	return pid == proc->pid || pid == TK_GUEST_PID;
+}
+
+/* The kernel's: ids count up, begin again behind TK_PID_LAST, and are never used twice at a time.
+ */
 static int new_tid(struct tk_proc *proc)
 {
 	int tid;
 
 	do {
 		tid = proc->next_tid;
-		proc->next_tid = tid < PID_LAST ? tid + 1 : TK_GUEST_PID + 1;
+		proc->next_tid = tid < TK_PID_LAST ? tid + 1 : TK_GUEST_PID + 1;
 	} while (tk_task_by_tid(proc, tid));
 	return tid;
 }

@@ -25,8 +25,12 @@
 #include "task/attrs.h"
 #include "task/signal.h"
 
-/* The process id that every guest sees as its own; thread ids count up from it. */
+/*
+ * The process id that a guest starts with; thread ids count up from it. A fork may have another
+ * one (proc->pid); its first thread keeps this as its thread id.
+ */
 #define TK_GUEST_PID 2
+#define TK_PID_LAST  4194303 /* PID_MAX_LIMIT - 1 (linux/threads.h) */
 
 /* What a handler returns instead of a result. */
 #define TK_BLOCKED   LONG_MIN	    /* task->wait says for what */
@@ -126,6 +130,7 @@ struct tk_proc {
 	struct tk_cred cred;
 	struct rlimit rlimits[RLIM_NLIMITS];
 
+	int pid;
 	struct tk_list tasks;
 	struct tk_task *leader;
 	unsigned int n_tasks, max_tasks;
@@ -192,6 +197,8 @@ struct tk_proc_ops {
 void tk_proc_init(struct tk_proc *proc);
 /* Frees tasks (with their vCPUs), timers, queued signals and strings; not mm, files, ns. */
 void tk_proc_destroy(struct tk_proc *proc);
+/* Is @pid the process, by the id that it has or the one that it started with? */
+bool tk_proc_is(const struct tk_proc *proc, int pid);
 
 /* A new task of @proc with the next thread id; NULL: out of memory or of max_tasks. */
 struct tk_task *tk_task_new(struct tk_proc *proc);

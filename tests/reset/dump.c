@@ -193,9 +193,8 @@ static void dump_attrs(const struct tk_proc *proc, struct tk_buf *out)
 	for (unsigned int i = 0; i < p->n_groups; i++)
 		say(" %u", p->groups[i]);
 	say("\npersonality %x %d %d %d %d %d %d pdeathsig %d oom %d core %x membarrier %x\n",
-	    a->personality, a->group_leader, a->session_leader, a->undumpable, a->no_new_privs,
-	    a->thp_disabled, a->child_subreaper, a->pdeathsig, a->oom_score_adj, a->coredump_filter,
-	    a->membarrier);
+	    a->personality, a->group, a->session, a->undumpable, a->no_new_privs, a->thp_disabled,
+	    a->child_subreaper, a->pdeathsig, a->oom_score_adj, a->coredump_filter, a->membarrier);
 	say("peak %llu measured %lld %llu\n", (ull)a->peak_resident, (long long)a->measured_ns,
 	    (ull)a->resident);
 }
@@ -209,8 +208,8 @@ static void dump_proc(struct tk_proc *proc, struct tk_buf *out)
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		say("rlimit %d %llx %llx\n", i, (ull)proc->rlimits[i].rlim_cur,
 		    (ull)proc->rlimits[i].rlim_max);
-	say("tasks %u of %u next %d dead cpu %lld\n", proc->n_tasks, proc->max_tasks,
-	    proc->next_tid, (long long)proc->dead_cpu_ns);
+	say("pid %d tasks %u of %u next %d dead cpu %lld\n", proc->pid, proc->n_tasks,
+	    proc->max_tasks, proc->next_tid, (long long)proc->dead_cpu_ns);
 	say("attention %d yielded %d current %d xcr0 %llx %zu\n", proc->attention, proc->yielded,
 	    proc->current != NULL, (ull)proc->xcr0, proc->xstate_size);
 	say("exe %s start %lld memory %llu host %s\n", proc->exe, (long long)proc->start_ns,
