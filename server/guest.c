@@ -86,8 +86,8 @@ void ks_guest_destroy(struct ks_guest *guest)
 	free(guest->path);
 }
 
-static int create(const struct ks_guest *guest, bool gated, const int *listeners, unsigned int n,
-		  struct tkvm_machine **ret)
+static int create(const struct ks_guest *guest, bool gated, const struct tkvm_listener *listeners,
+		  unsigned int n, struct tkvm_machine **ret)
 {
 	struct tkvm_machine_options options = {
 		.size = sizeof(options),
@@ -147,8 +147,8 @@ static int load_status(int code)
 	}
 }
 
-int ks_guest_load(const struct ks_guest *guest, bool gated, const int *listeners, unsigned int n,
-		  struct tkvm_machine **ret)
+int ks_guest_load(const struct ks_guest *guest, bool gated, const struct tkvm_listener *listeners,
+		  unsigned int n, struct tkvm_machine **ret)
 {
 	struct tkvm_machine *machine;
 	struct tkvm_error err = {0};

@@ -28,12 +28,11 @@ void ks_guest_destroy(struct ks_guest *guest);
 
 /*
  * A machine with the program loaded. @gated: connections come to it by offers only; it then gets
- * the
- * @n sockets @listeners where it would bind to their addresses. 0, or an exit status after a
+ * the @n sockets @listeners where it would bind to their addresses. 0, or an exit status after a
  * message.
  */
-int ks_guest_load(const struct ks_guest *guest, bool gated, const int *listeners, unsigned int n,
-		  struct tkvm_machine **ret);
+int ks_guest_load(const struct ks_guest *guest, bool gated, const struct tkvm_listener *listeners,
+		  unsigned int n, struct tkvm_machine **ret);
 
 /* The exit status that says how the program ended, after a message if people need one. */
 int ks_guest_end_status(const struct ks_guest *guest, struct tkvm_machine *machine,

@@ -249,6 +249,8 @@ static int keep_listeners(struct ks_master *master)
 				   strerror(errno));
 			return KS_EXIT_FAILED;
 		}
+		master->known[master->n_listeners] = listener;
+		master->known[master->n_listeners].fd = fd;
 		master->listeners[master->n_listeners++] = fd;
 	}
 	if (tkvm_machine_listener(master->machine, KS_MAX_LISTENERS, &listener))
@@ -266,7 +268,7 @@ int ks_master_boot(struct ks_master *master, const struct ks_guest *guest,
 	int status;
 
 	*master = (struct ks_master){.guest = guest, .cancel = cancel, .replaces = old};
-	status = ks_guest_load(guest, guest->config->ephemeral, old ? old->listeners : NULL,
+	status = ks_guest_load(guest, guest->config->ephemeral, old ? old->known : NULL,
 			       old ? old->n_listeners : 0, &master->machine);
 	if (status)
 		return status;

@@ -20,6 +20,7 @@ struct ks_master {
 	uint64_t boot_ns, warmup_ns;
 	int listeners[KS_MAX_LISTENERS]; /* the host's sockets; ours */
 	unsigned int n_listeners;
+	struct tkvm_listener known[KS_MAX_LISTENERS]; /* the same, for the next master */
 };
 
 /*

@@ -25,6 +25,8 @@ extern "C" {
 
 struct tkvm_machine;
 
+struct tkvm_listener;
+
 /* All zero but @size is a good default. Fields may be added at the end in later versions. */
 struct tkvm_machine_options {
 	size_t size; /* sizeof(struct tkvm_machine_options) */
@@ -57,9 +59,12 @@ struct tkvm_machine_options {
 	int gate_listeners;
 	/*
 	 * With @gate_listeners: listening sockets of the caller that the program gets where it
-	 * would bind to their (internet) addresses. The array must stay until it has.
+	 * would bind to their addresses: as tkvm_machine_listener() (tinykvm/server.h) told of the
+	 * machine that had them before, with the caller's own duplicates for @fd. A unix socket is
+	 * had by its path as long as the file there is the one that it was bound to. The array must
+	 * stay until the program has them.
 	 */
-	const int *listeners;
+	const struct tkvm_listener *listeners;
 	unsigned int n_listeners;
 	/* Non-zero: addresses are random as on Linux. Otherwise they are the same in every run. */
 	int randomize;

@@ -46,6 +46,7 @@ struct tkvm_listener {
 	int fd; /* the host's socket, non-blocking; it remains the machine's: use a duplicate */
 	socklen_t addr_len;
 	struct sockaddr_storage addr;
+	uint64_t dev, ino; /* the file that a unix socket was bound to; 0: it has none */
 };
 
 /*

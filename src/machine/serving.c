@@ -180,6 +180,9 @@ int tkvm_machine_listener(struct tkvm_machine *machine, unsigned int n,
 	if (!sock)
 		return -ENOENT;
 	listener->fd = tk_sock_host(sock);
+	listener->dev = sock->bind_dev;
+	listener->ino = sock->bind_ino;
+	listener->addr = (struct sockaddr_storage){0};
 	listener->addr_len = sizeof(listener->addr);
 	if (getsockname(listener->fd, (struct sockaddr *)&listener->addr, &listener->addr_len))
 		return -errno;

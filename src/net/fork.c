@@ -126,6 +126,8 @@ static int fork_listening(const struct tk_sock *tmpl, const struct tk_fork_ctx *
 		return rc;
 	sock = tk_sock_of(*ret);
 	sock->host_local = tmpl->host_local;
+	sock->bind_dev = tmpl->bind_dev;
+	sock->bind_ino = tmpl->bind_ino;
 	if (!tk_list_empty(&tmpl->bound))
 		tk_list_add_tail(&ctx->net->bound, &sock->bound);
 	return 0;

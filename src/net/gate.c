@@ -60,6 +60,8 @@ static void copy_sock(struct tk_sock *sock, const struct tk_sock *tmpl)
 	sock->opts_set[1] = tmpl->opts_set[1];
 	sock->local = tmpl->local;
 	sock->host_local = tmpl->host_local;
+	sock->bind_dev = tmpl->bind_dev;
+	sock->bind_ino = tmpl->bind_ino;
 	if (!tk_list_empty(&tmpl->bound))
 		tk_list_add_tail(&sock->net->bound, &sock->bound);
 }
@@ -141,23 +143,34 @@ static bool same_address(const struct sockaddr_storage *a, const struct sockaddr
 	       !memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr));
 }
 
+static int adopt(struct tk_sock *sock, const struct tkvm_listener *listener)
+{
+	int old = sock->file.hostfd, real = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0), rc;
+
+	if (real < 0)
+		return -errno;
+	rc = become_gate(sock, real);
+	close(rc ? real : old);
+	return rc ? rc : 1;
+}
+
 int tk_gate_adopt(struct tk_sock *sock, const struct sockaddr_storage *addr)
 {
-	for (unsigned int i = 0; i < sock->net->n_adopt; i++) {
-		struct sockaddr_storage name = {0};
-		socklen_t len = sizeof(name);
-		int old = sock->file.hostfd, real, rc;
+	const struct tk_net *net = sock->net;
 
-		if (getsockname(sock->net->adopt[i], (struct sockaddr *)&name, &len) ||
-		    !same_address(&name, addr))
-			continue;
-		real = fcntl(sock->net->adopt[i], F_DUPFD_CLOEXEC, 0);
-		if (real < 0)
-			return -errno;
-		rc = become_gate(sock, real);
-		close(rc ? real : old);
-		return rc ? rc : 1;
-	}
+	for (unsigned int i = 0; i < net->n_adopt; i++)
+		if (same_address(&net->adopt[i].addr, addr))
+			return adopt(sock, &net->adopt[i]);
+	return 0;
+}
+
+int tk_gate_adopt_file(struct tk_sock *sock, u64 dev, u64 ino)
+{
+	const struct tk_net *net = sock->net;
+
+	for (unsigned int i = 0; i < net->n_adopt; i++)
+		if (net->adopt[i].ino && net->adopt[i].ino == ino && net->adopt[i].dev == dev)
+			return adopt(sock, &net->adopt[i]);
 	return 0;
 }
 

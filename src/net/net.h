@@ -12,8 +12,9 @@ struct tk_net {
 	struct tk_list flights; /* open files on their way through a socket (net/rights.h) */
 	unsigned int n_flying;	/* how many files that are */
 	bool sweeping;
-	bool gated;	  /* listening sockets become gates (net/gate.h) */
-	const int *adopt; /* sockets that are to be had by binding to their address; borrowed */
+	bool gated; /* listening sockets become gates (net/gate.h) */
+	/* sockets that are to be had by binding to their address; borrowed */
+	const struct tkvm_listener *adopt;
 	unsigned int n_adopt;
 	struct tk_budget *host_fds;    /* what flights, and sockets bound to paths, take from */
 	struct tk_budget *host_memory; /* and what the host keeps in buffers of sockets */

@@ -58,8 +58,9 @@ struct tk_sock {
 
 	/* AF_UNIX: addresses as the guest wrote them, and the host's for the same (net/unix.h) */
 	struct tk_unix_name local, peer, host_local;
-	int bind_dir;	      /* directory that host_local goes through; keeps its number taken */
-	struct tk_list bound; /* in net->bound while bound to a path */
+	int bind_dir;		/* directory that host_local goes through; keeps its number taken */
+	u64 bind_dev, bind_ino; /* the file that was made there */
+	struct tk_list bound;	/* in net->bound while bound to a path */
 };
 
 /*

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "net/gate.h"
 #include "net/unix.h"
 
 #define PATH_AT offsetof(struct sockaddr_un, sun_path)
@@ -100,6 +101,15 @@ static void fix_mode(int dirfd, const char *name, mode_t mode)
 	close(fd);
 }
 
+/* @dirfd is consumed. */
+static void has_name(struct tk_sock *sock, int dirfd, const struct tk_unix_name *host)
+{
+	sock->bind_dir = dirfd;
+	tk_budget_charge(sock->net->host_fds, 1);
+	sock->host_local = *host;
+	tk_list_add_tail(&sock->net->bound, &sock->bound);
+}
+
 static int bind_in(struct tk_sock *sock, int dirfd, const char *name, mode_t mode)
 {
 	struct tk_unix_name host = {.addr.sun_family = AF_UNIX};
@@ -129,10 +139,38 @@ static int bind_in(struct tk_sock *sock, int dirfd, const char *name, mode_t mod
 		return n;
 	}
 	fix_mode(fd, name, mode);
-	sock->bind_dir = fd;
-	tk_budget_charge(sock->net->host_fds, 1);
-	sock->host_local = host;
-	tk_list_add_tail(&sock->net->bound, &sock->bound);
+	if (!fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW)) {
+		sock->bind_dev = st.st_dev;
+		sock->bind_ino = st.st_ino;
+	}
+	has_name(sock, fd, &host);
+	return 0;
+}
+
+/*
+ * The path is taken: by a listening socket that the program is to have (see net->adopt)? The host's
+ * address of that goes through a directory of the machine before, and is no path any more.
+ */
+static int adopt_in(struct tk_sock *sock, int dirfd, const char *name)
+{
+	struct tk_unix_name host = {.len = sizeof(host.addr)};
+	struct stat st;
+	int fd, rc;
+
+	if (sock->gate || !tk_sock_is_stream(sock) || !sock->net->n_adopt ||
+	    fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISSOCK(st.st_mode))
+		return -EADDRINUSE;
+	fd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	rc = tk_gate_adopt_file(sock, st.st_dev, st.st_ino);
+	if (rc <= 0 || getsockname(tk_sock_host(sock), (struct sockaddr *)&host.addr, &host.len)) {
+		close(fd);
+		return rc < 0 ? rc : -EADDRINUSE;
+	}
+	sock->bind_dev = st.st_dev;
+	sock->bind_ino = st.st_ino;
+	has_name(sock, fd, &host);
 	return 0;
 }
 
@@ -152,6 +190,8 @@ static int bind_path(struct tk_sock *sock, struct tk_ns *ns, const struct tk_fdt
 		rc = -EACCES;
 	else
 		rc = bind_in(sock, path.dirfd, path.name, 0777 & ~ns->umask);
+	if (rc == -EADDRINUSE && sock->bind_dir < 0 && path.last == TK_LAST_NORM && path.name[0])
+		rc = adopt_in(sock, path.dirfd, path.name);
 	tk_path_done(&path);
 	if (rc)
 		return rc;

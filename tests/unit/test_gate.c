@@ -439,16 +439,18 @@ static void test_own_listener_becomes_a_gate(void **state)
 static void test_adopts_by_address(void **state)
 {
 	long fd = FAKE(&fake, socket, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), other;
+	struct tkvm_listener known = {.fd = real, .addr_len = sizeof(known.addr)};
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
 	struct tk_sock *sock;
 	gva_t name;
 
-	assert_int_equal(getsockname(real, (struct sockaddr *)&addr, &len), 0);
+	assert_int_equal(getsockname(real, (struct sockaddr *)&known.addr, &known.addr_len), 0);
+	memcpy(&addr, &known.addr, sizeof(addr));
 	name = fake_alloc(&fake, &addr, sizeof(addr));
 	assert_int_equal(FAKE(&fake, bind, (u64)fd, name, len), -EADDRINUSE);
 	fake.proc.net.gated = true;
-	fake.proc.net.adopt = &real;
+	fake.proc.net.adopt = &known;
 	fake.proc.net.n_adopt = 1;
 	assert_int_equal(FAKE(&fake, bind, (u64)fd, name, len), 0);
 	assert_int_equal(FAKE(&fake, listen, (u64)fd, 8), 0);
