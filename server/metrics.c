@@ -50,14 +50,20 @@ static void write_gauge(FILE *out, struct ks_counters *const *counters, unsigned
 			(unsigned long long)sum(&counters[i], 1, offset));
 }
 
+static uint64_t observed(struct ks_counters *const *counters, unsigned int n, size_t phase,
+			 unsigned int bucket)
+{
+	return sum(counters, n,
+		   phase + offsetof(struct ks_histogram, count) + bucket * sizeof(uint64_t));
+}
+
 static void write_phase(FILE *out, struct ks_counters *const *counters, unsigned int n,
 			const char *phase, size_t offset)
 {
 	uint64_t total = 0;
 
 	for (unsigned int i = 0; i <= KS_BUCKETS; i++) {
-		total += sum(counters, n,
-			     offset + offsetof(struct ks_histogram, count) + i * sizeof(uint64_t));
+		total += observed(counters, n, offset, i);
 		if (i < KS_BUCKETS)
 			fprintf(out, PREFIX "phase_seconds_bucket{phase=\"%s\",le=\"%g\"} %llu\n",
 				phase, ks_bucket_us[i] / 1e6, (unsigned long long)total);
@@ -114,34 +120,95 @@ void ks_metrics_write(FILE *out, struct ks_counters *const *counters, unsigned i
 #undef X
 }
 
-static double mean_us(struct ks_counters *const *counters, unsigned int n, size_t offset)
+/* The bucket that @percent of all are not beyond. */
+static unsigned int percentile(struct ks_counters *const *counters, unsigned int n, size_t phase,
+			       uint64_t total, unsigned int percent)
 {
-	uint64_t count = 0;
+	uint64_t below = 0;
+	unsigned int i = 0;
+
+	for (; i < KS_BUCKETS; i++) {
+		below += observed(counters, n, phase, i);
+		if (below * 100 >= total * percent)
+			break;
+	}
+	return i;
+}
+
+static void write_within(FILE *out, const char *what, unsigned int bucket)
+{
+	if (bucket < KS_BUCKETS)
+		fprintf(out, ", %s within %g ms", what, ks_bucket_us[bucket] / 1e3);
+	else
+		fprintf(out, ", %s beyond %g s", what, ks_bucket_us[KS_BUCKETS - 1] / 1e6);
+}
+
+static void summarize_phase(FILE *out, struct ks_counters *const *counters, unsigned int n,
+			    const char *name, size_t phase)
+{
+	uint64_t total = 0;
 
 	for (unsigned int i = 0; i <= KS_BUCKETS; i++)
-		count += sum(counters, n,
-			     offset + offsetof(struct ks_histogram, count) + i * sizeof(uint64_t));
-	if (!count)
-		return 0;
-	return (double)sum(counters, n, offset + offsetof(struct ks_histogram, sum_ns)) / 1e3 /
-	       (double)count;
+		total += observed(counters, n, phase, i);
+	if (!total)
+		return;
+	fprintf(out, "%12.3f ms mean time, %s",
+		(double)sum(counters, n, phase + offsetof(struct ks_histogram, sum_ns)) / 1e6 /
+			(double)total,
+		name);
+	write_within(out, "half", percentile(counters, n, phase, total, 50));
+	write_within(out, "99 %", percentile(counters, n, phase, total, 99));
+	fprintf(out, "\n");
+}
+
+static void summarize_statuses(FILE *out, struct ks_counters *const *counters, unsigned int n)
+{
+	for (unsigned int status = 0; status < 600; status++) {
+		uint64_t value =
+			sum(counters, n,
+			    offsetof(struct ks_counters, status) + status * sizeof(uint64_t));
+
+		if (value && status)
+			fprintf(out, "%12llu with status %u\n", (unsigned long long)value, status);
+		else if (value)
+			fprintf(out, "%12llu without a status\n", (unsigned long long)value);
+	}
+}
+
+/* What one request costs, and what a worker's fork holds. */
+static void summarize_means(FILE *out, struct ks_counters *const *counters, unsigned int n)
+{
+	uint64_t requests = sum(counters, n, offsetof(struct ks_counters, requests));
+
+	if (!requests)
+		return;
+	fprintf(out, "%12.1f exits for each request\n",
+		(double)sum(counters, n, offsetof(struct ks_counters, exits)) / (double)requests);
+#define X(field, name, help)                                                                       \
+	fprintf(out, "%12llu %s (mean of %u)\n",                                                   \
+		(unsigned long long)sum(counters, n, offsetof(struct ks_counters, field)) / n,     \
+		help, n);
+	KS_GAUGES(X)
+#undef X
 }
 
 void ks_metrics_summary(FILE *out, struct ks_counters *const *counters, unsigned int n,
 			const struct ks_lobby_stats *lobby)
 {
-	fprintf(out, "kvmserver: %llu connections accepted, %llu open\n",
-		(unsigned long long)lobby->accepted, (unsigned long long)lobby->open);
-#define X(field, phase)                                                                            \
-	fprintf(out, "%12.1f us mean time, %s\n",                                                  \
-		mean_us(counters, n, offsetof(struct ks_counters, field)), phase);
-	KS_PHASES(X)
-#undef X
+	fprintf(out, "kvmserver: %llu connections accepted, %llu open, %llu ended for being idle\n",
+		(unsigned long long)lobby->accepted, (unsigned long long)lobby->open,
+		(unsigned long long)lobby->expired);
 #define X(field, name, help)                                                                       \
 	if (sum(counters, n, offsetof(struct ks_counters, field)))                                 \
 		fprintf(out, "%12llu %s\n",                                                        \
 			(unsigned long long)sum(counters, n, offsetof(struct ks_counters, field)), \
 			help);
 	KS_COUNTERS(X)
+#undef X
+	summarize_statuses(out, counters, n);
+	summarize_means(out, counters, n);
+#define X(field, phase)                                                                            \
+	summarize_phase(out, counters, n, phase, offsetof(struct ks_counters, field));
+	KS_PHASES(X)
 #undef X
 }
