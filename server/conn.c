@@ -9,13 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "conn.h"
 
-/* Bodies up to this size are waited for; sockets hold more than that. */
-#define SMALL_BODY 32768
+/* Unix sockets hold more than that, but not always much more. */
+#define UNIX_BODY    32768
+#define SPARE_WINDOW (128 * 1024)
 /* Unread input that is thrown away so that closing does not reset the connection. */
 #define DRAIN_MAX (256 * 1024)
 
@@ -36,27 +38,60 @@ void ks_conn_peer(const struct ks_conn *conn, char *text, size_t size)
 	}
 }
 
-/* The body, if it is worth waiting for, is there. */
-static bool has_body(const struct ks_http *http)
-{
-	return http->request_complete || http->expects_continue || http->skip_in > SMALL_BODY;
-}
-
-static enum ks_look judge(const struct ks_conn *conn, bool enough)
+/*
+ * A body of which the length is known need not be looked at: @want is set. Unix sockets cannot wait
+ * for a number of bytes.
+ */
+static enum ks_look judge(struct ks_conn *conn, bool enough, size_t max_body)
 {
 	const struct ks_http *http = &conn->http;
+	bool is_unix = conn->peer.ss_family == AF_UNIX;
 
-	if (http->tunnel || http->refused || enough || (http->head_complete && has_body(http)))
+	if (is_unix && max_body > UNIX_BODY)
+		max_body = UNIX_BODY;
+	if (http->tunnel || http->refused || http->request_complete)
 		return KS_READY;
-	return KS_NOT_YET;
+	if (http->head_complete && (http->skip_in > max_body || !max_body))
+		return KS_READY;
+	if (http->skip_in && !is_unix && !(http->request.flags & F_CHUNKED)) {
+		conn->want = conn->seen + http->skip_in;
+		return KS_NOT_YET;
+	}
+	return enough ? KS_READY : KS_NOT_YET;
 }
 
-enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool ended)
+/*
+ * The socket is ready with less than was wanted at the end, and when its window is closed: looking
+ * at it opens that, if there is room. If nothing has come since the last time there is none.
+ */
+static enum ks_look count_body(struct ks_conn *conn, bool ended)
 {
+	int there = 0;
+	char byte;
+
+	if (ioctl(conn->source.fd, FIONREAD, &there) || there < 0)
+		return KS_GONE;
+	if ((size_t)there < conn->want && (size_t)there > conn->counted && !ended) {
+		conn->counted = (size_t)there;
+		recv(conn->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+		return KS_NOT_YET;
+	}
+	if ((size_t)there >= conn->want) {
+		ks_http_input_body(&conn->http, conn->want - conn->seen);
+		conn->seen = conn->want;
+	}
+	return KS_READY;
+}
+
+enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, size_t max_body, bool ended)
+{
+	enum ks_look look;
 	ssize_t n;
 
 	if (atomic_load(&conn->expired))
 		return KS_GONE;
+	if (conn->want)
+		return count_body(conn, ended);
 	n = recv(conn->source.fd, buf, size, MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		return KS_GONE;
@@ -64,20 +99,47 @@ enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool end
 		return KS_GONE;
 	/* Urgent data: it counts as data, but we do not see it. */
 	conn->no_news = n <= (ssize_t)conn->seen;
-	if (conn->no_news)
-		return judge(conn, ended);
-	if (!conn->asked) {
+	if (!conn->no_news && !conn->asked) {
 		conn->asked = true;
 		conn->asked_at = ks_now();
 	}
-	conn->seen += ks_http_input(&conn->http, (char *)buf + conn->seen, (size_t)n - conn->seen);
+	if (!conn->no_news)
+		conn->seen += ks_http_input(&conn->http, (char *)buf + conn->seen,
+					    (size_t)n - conn->seen);
+	look = judge(conn, !conn->no_news && (size_t)n == size, max_body);
 	/* Half a request and no more to come: whatever the program makes of it. */
-	return judge(conn, (size_t)n == size || ended);
+	return ended ? KS_READY : look;
+}
+
+void ks_conn_invite(struct ks_conn *conn)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	const struct ks_http *http = &conn->http;
+
+	if (!http->expects_continue || !http->head_complete || conn->continued ||
+	    http->request.http_minor < 1)
+		return;
+	conn->continued = true;
+	/* It is the first that is sent in this exchange: if there is no room, the client is lost.
+	 */
+	send(conn->source.fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/*
+ * The kernel makes the buffer as large as the mark, and calls a socket ready whose window is
+ * smaller than a segment, which on the loopback device has 64 KiB.
+ */
+static void make_room(int fd, int want)
+{
+	int more = want + SPARE_WINDOW;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
 }
 
 int ks_conn_wait_for_more(struct ks_conn *conn)
 {
-	int fd = conn->source.fd, want = (int)conn->seen + 1, value = 0, domain = 0;
+	int fd = conn->source.fd, value = 0;
+	int want = (int)(conn->want ? conn->want : conn->seen + 1);
 	socklen_t len = sizeof(int);
 
 	if (!conn->seen)
@@ -86,10 +148,12 @@ int ks_conn_wait_for_more(struct ks_conn *conn)
 	if (conn->no_news)
 		return -EAGAIN;
 	/* Unix sockets take the option, but are ready all the same. */
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain == AF_UNIX)
+	if (conn->peer.ss_family == AF_UNIX)
 		return -EAGAIN;
 	if (!conn->lowat && getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &conn->lowat, &len))
 		return -EAGAIN;
+	if (conn->want)
+		make_room(fd, want);
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof(want)) ||
 	    getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, &len))
 		return -EAGAIN;
@@ -110,6 +174,8 @@ static const char *reason(int status)
 	switch (status) {
 	case 400:
 		return "Bad Request";
+	case 408:
+		return "Request Timeout";
 	case 502:
 		return "Bad Gateway";
 	case 503:
@@ -174,6 +240,16 @@ bool ks_conn_finish(struct ks_conn *conn)
 		return true;
 	ks_conn_end_output(conn);
 	return false;
+}
+
+void ks_conn_abort(struct ks_conn *conn)
+{
+	static const struct linger now = {.l_onoff = 1};
+
+	if (conn->source.fd < 0)
+		return;
+	setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	atomic_store(&conn->expired, true);
 }
 
 void ks_conn_close(struct ks_conn *conn)

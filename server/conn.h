@@ -21,19 +21,26 @@ struct ks_conn {
 	struct ks_conn *next, *prev; /* in the lobby's list, under its lock */
 	unsigned int listener;
 	struct sockaddr_storage peer;
-	atomic_bool waits;    /* in the lobby, with no worker */
-	_Atomic uint64_t end; /* when it has waited too long */
-	bool finished;	      /* nothing more will be sent */
-	bool lingers;	      /* it is over, but the client still sends */
-	atomic_bool expired;  /* housekeeping has shut it down */
-	atomic_bool late;     /* to be armed by housekeeping */
-	bool armed;	      /* epoll knows it */
-	int lowat;	      /* SO_RCVLOWAT as it was; 0: not changed */
-	bool asked;	      /* a byte of the next request is here */
+	atomic_bool waits;	/* in the lobby, with no worker */
+	_Atomic uint64_t end;	/* when it has waited too long */
+	bool finished;		/* nothing more will be sent */
+	struct ks_conn *parked; /* the next one that waits for its turn, under the lobby's lock */
+	bool is_parked;
+	bool is_open;	     /* counted among those of which nobody knows how long they take */
+	bool lingers;	     /* it is over, but the client still sends */
+	atomic_bool expired; /* housekeeping has shut it down */
+	atomic_bool late;    /* to be armed by housekeeping */
+	bool armed;	     /* epoll knows it */
+	int lowat;	     /* SO_RCVLOWAT as it was; 0: not changed */
+	bool asked;	     /* a byte of the next request is here */
 	uint64_t asked_at;
 	unsigned long requests; /* that it has had */
 	bool no_news;		/* the last look found nothing new */
 	size_t seen;		/* bytes in the socket that @http was given */
+	size_t want;		/* with the body, if that is only to be counted; 0: not so */
+	size_t counted;		/* of @want, when last looked at */
+	size_t reserved;	/* of the lobby's room for bodies */
+	bool continued;		/* 100 Continue was sent */
 	uint64_t sent;		/* bytes that the program sent */
 	struct ks_http http;
 };
@@ -46,10 +53,14 @@ enum ks_look { KS_NOT_YET, KS_READY, KS_GONE };
 
 /*
  * Look at what has arrived, through @buf. Ready: a request is there as far as a program should have
- * it before it begins (its header; its body too if that is small), or it is not HTTP, or
- * @ended, nothing more will come.
+ * it before it begins (its header; its body too if no more than @max_body bytes of that are
+ * missing), or it is not HTTP, or @ended, nothing more will come.
  */
-enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, bool ended);
+enum ks_look ks_conn_look(struct ks_conn *conn, void *buf, size_t size, size_t max_body,
+			  bool ended);
+
+/* A client that asked for it, and waits, may send its body. */
+void ks_conn_invite(struct ks_conn *conn);
 
 /*
  * Not to be ready again before more has come than was seen. 0; -EAGAIN: that cannot be had, look
@@ -70,6 +81,9 @@ void ks_conn_end_output(struct ks_conn *conn);
  * request, and closing would make it lose the response: nothing more is sent, but that is read.
  */
 bool ks_conn_finish(struct ks_conn *conn);
+
+/* Before it is dropped: what was sent and not read is lost, and the client sees an error. */
+void ks_conn_abort(struct ks_conn *conn);
 
 /* Close and free it. */
 void ks_conn_close(struct ks_conn *conn);

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -61,12 +62,18 @@ static size_t on_input(void *ctx, int fd, size_t wanted)
 	return look_further(exchange, fd);
 }
 
+static void note_move(struct ks_exchange *exchange)
+{
+	atomic_store_explicit(&exchange->moved_at, ks_now(), memory_order_relaxed);
+}
+
 static void on_took(void *ctx, size_t len)
 {
 	struct ks_exchange *exchange = ctx;
 	size_t known = len < exchange->ahead ? len : exchange->ahead;
 
 	exchange->taken += len;
+	note_move(exchange);
 	exchange->ahead -= known;
 	if (len > known)
 		ks_http_input_body(&exchange->conn->http, len - known);
@@ -110,6 +117,7 @@ static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len)
 	struct ks_http *http = &exchange->conn->http;
 
 	exchange->conn->sent += len;
+	note_move(exchange);
 	http->response_begun = true;
 	for (int i = 0; i < n && len && !http->tunnel && !http->lost; i++) {
 		size_t left = iov[i].iov_len < len ? iov[i].iov_len : len;
@@ -169,6 +177,10 @@ void ks_exchange_begin(struct ks_exchange *exchange, struct ks_conn *conn, void 
 	exchange->accepted = exchange->closed = exchange->unchanged = exchange->left_open = false;
 	exchange->runs = true;
 	exchange->shut = 0;
+	exchange->stalled = false;
+	exchange->unread = 0;
+	atomic_store_explicit(&exchange->looked_at, 0, memory_order_relaxed);
+	note_move(exchange);
 	atomic_store(&exchange->lost, false);
 	atomic_store(&exchange->answered_at, 0);
 }
@@ -197,6 +209,46 @@ bool ks_exchange_is_over(const struct ks_exchange *exchange)
 	if (http->lost)
 		return can_send(exchange->conn->source.fd);
 	return http->response_complete && http->request_complete;
+}
+
+/* Nothing has come that the program could take; the end of input would be something. */
+static bool owes_input(const struct ks_exchange *exchange)
+{
+	const struct ks_http *http = &exchange->conn->http;
+	struct pollfd client = {.fd = exchange->conn->source.fd, .events = POLLRDHUP};
+	int there = 0;
+
+	if (http->request_complete || poll(&client, 1, 0))
+		return false;
+	return !ioctl(client.fd, FIONREAD, &there) && !there;
+}
+
+/*
+ * A slow reader makes room in the socket long before the program is told. Switched protocols are
+ * the program's: it knows how long its clients may say nothing.
+ */
+bool ks_exchange_is_stalled(struct ks_exchange *exchange, uint64_t now, uint64_t limit)
+{
+	const struct ks_http *http = &exchange->conn->http;
+	int fd = exchange->conn->source.fd, unread = 0;
+
+	if (!limit || now - exchange->moved_at < limit || (http->tunnel && http->status))
+		return false;
+	if (!ioctl(fd, TIOCOUTQ, &unread) && unread != exchange->unread) {
+		exchange->unread = unread;
+		note_move(exchange);
+		return false;
+	}
+	exchange->stalled = !can_send(fd) || owes_input(exchange);
+	return exchange->stalled;
+}
+
+bool ks_exchange_may_be_stalled(struct ks_exchange *exchange, uint64_t now, uint64_t limit)
+{
+	if (!limit || exchange->moved_at + limit > now || exchange->looked_at + limit / 2 > now)
+		return false;
+	atomic_store_explicit(&exchange->looked_at, now, memory_order_relaxed);
+	return true;
 }
 
 bool ks_exchange_is_lost(const struct ks_exchange *exchange)

@@ -18,6 +18,10 @@ struct ks_exchange {
 	unsigned int shut;	      /* 1: for reading, 2: for writing */
 	atomic_bool lost;	      /* nobody knows where the response ends */
 	_Atomic uint64_t answered_at; /* when the response was complete, or input taken after it */
+	bool stalled;		      /* it was ended as its client does nothing */
+	_Atomic uint64_t moved_at;    /* when the client last did something */
+	_Atomic uint64_t looked_at;   /* when it was last looked for that */
+	int unread;		      /* bytes that the client had still to take then */
 	uint64_t guest_ns, reset_ns;
 };
 
@@ -36,6 +40,14 @@ uint64_t ks_exchange_answered_at(const struct ks_exchange *exchange);
  * its client can take more. The second may become true long after the first.
  */
 bool ks_exchange_is_lost(const struct ks_exchange *exchange);
+
+/*
+ * An idle program's client has done nothing for @limit ns (0: may do so for ever), and it is its
+ * turn: it sends no more of its request, or takes no more of the response. Notes that in @stalled.
+ */
+bool ks_exchange_is_stalled(struct ks_exchange *exchange, uint64_t now, uint64_t limit);
+/* It is worth while to look for that now; from another thread. */
+bool ks_exchange_may_be_stalled(struct ks_exchange *exchange, uint64_t now, uint64_t limit);
 
 /* The run ended; the fork will be reset or destroyed. */
 void ks_exchange_ran(struct ks_exchange *exchange, uint64_t ns);

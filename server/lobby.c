@@ -21,6 +21,8 @@
 
 /* How long a client may go on sending what nobody wants. */
 #define LINGER_NS (2 * KS_S)
+/* Sockets hold as much as that anyway. */
+#define FREE_BODY 65536
 
 struct listener {
 	struct ks_source source; /* first member; fd -1: retired */
@@ -32,13 +34,16 @@ struct listener {
 struct ks_lobby {
 	int epoll;
 	struct ks_source bell;
-	bool server_first, http_only;
-	uint64_t max_idle;
+	struct ks_lobby_rules rules;
 	uint64_t max_open;
 	atomic_bool closed;
 	pthread_mutex_t lock;
 	struct ks_conn all; /* head of the list, who has waited longest first */
 	uint64_t accepted, expired, open;
+	uint64_t bodies;     /* bytes reserved */
+	unsigned int n_open; /* connections with a worker that may stall */
+	bool http;	     /* there was a complete request */
+	struct ks_conn *parked, **last_parked;
 	pthread_mutex_t listening; /* guards the descriptors of listeners */
 	struct listener *listeners;
 };
@@ -117,15 +122,14 @@ int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n
 	return 0;
 }
 
-struct ks_lobby *ks_lobby_new(bool server_first, bool http_only, uint64_t max_idle)
+struct ks_lobby *ks_lobby_new(const struct ks_lobby_rules *rules)
 {
 	struct ks_lobby *lobby = calloc(1, sizeof(*lobby));
 	int rc = -ENOMEM;
 
 	if (lobby) {
-		lobby->server_first = server_first;
-		lobby->http_only = http_only;
-		lobby->max_idle = max_idle;
+		lobby->rules = *rules;
+		lobby->last_parked = &lobby->parked;
 		lobby->max_open = UINT64_MAX;
 		lobby->all.next = lobby->all.prev = &lobby->all;
 		pthread_mutex_init(&lobby->lock, NULL);
@@ -145,6 +149,7 @@ static void leave(struct ks_lobby *lobby, struct ks_conn *conn)
 	conn->prev->next = conn->next;
 	conn->next->prev = conn->prev;
 	lobby->open--;
+	lobby->bodies -= conn->reserved;
 	pthread_mutex_unlock(&lobby->lock);
 }
 
@@ -183,13 +188,13 @@ static void set_end(struct ks_conn *conn, uint64_t ns)
 static void begin_exchange(const struct ks_lobby *lobby, struct ks_conn *conn)
 {
 	/* A connection that has been HTTP stays that. */
-	ks_http_begin(&conn->http, lobby->http_only || conn->requests);
-	conn->http.tunnel = lobby->server_first;
-	conn->seen = 0;
-	conn->no_news = false;
+	ks_http_begin(&conn->http, lobby->rules.http_only || conn->requests);
+	conn->http.tunnel = lobby->rules.server_first;
+	conn->seen = conn->want = conn->counted = 0;
+	conn->no_news = conn->continued = false;
 	conn->sent = 0;
 	conn->asked = false;
-	set_end(conn, lobby->max_idle);
+	set_end(conn, lobby->rules.max_idle);
 }
 
 static void link_last(struct ks_lobby *lobby, struct ks_conn *conn)
@@ -207,11 +212,30 @@ static void move_last(struct ks_lobby *lobby, struct ks_conn *conn)
 	link_last(lobby, conn);
 }
 
+/* Under the lock: a parked connection is epoll's again. */
+static void unpark(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	struct ks_conn **p = &lobby->parked;
+	bool armed = conn->armed;
+
+	while (*p != conn)
+		p = &(*p)->parked;
+	*p = conn->parked;
+	if (!*p)
+		lobby->last_parked = p;
+	conn->is_parked = false;
+	conn->armed = true;
+	if (arm(lobby, &conn->source, armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD))
+		atomic_store(&conn->late, true);
+}
+
 /* Under the lock. Whoever gets the event closes it. */
 static void expire_one(struct ks_lobby *lobby, struct ks_conn *conn)
 {
 	atomic_store(&conn->expired, true);
 	shutdown(conn->source.fd, SHUT_RDWR);
+	if (conn->is_parked)
+		unpark(lobby, conn);
 	lobby->expired++;
 }
 
@@ -236,6 +260,40 @@ static bool make_room(struct ks_lobby *lobby)
 	}
 	pthread_mutex_unlock(&lobby->lock);
 	return room;
+}
+
+/*
+ * The kernel is to hold a body. If that is too much, those make room that have waited longest for
+ * theirs; a client that sends half of one keeps its room no longer than others need it.
+ */
+static void reserve(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	struct ks_conn *other;
+
+	if (conn->reserved || conn->want <= FREE_BODY)
+		return;
+	pthread_mutex_lock(&lobby->lock);
+	conn->reserved = conn->want;
+	lobby->bodies += conn->reserved;
+	for (other = lobby->all.next;
+	     lobby->bodies > lobby->rules.max_bodies && other != &lobby->all; other = other->next) {
+		if (!other->reserved || !atomic_load(&other->waits) || atomic_load(&other->expired))
+			continue;
+		lobby->bodies -= other->reserved;
+		other->reserved = 0;
+		expire_one(lobby, other);
+	}
+	pthread_mutex_unlock(&lobby->lock);
+}
+
+static void unreserve(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	if (!conn->want)
+		return;
+	pthread_mutex_lock(&lobby->lock);
+	lobby->bodies -= conn->reserved;
+	conn->reserved = 0;
+	pthread_mutex_unlock(&lobby->lock);
 }
 
 void ks_lobby_limit(struct ks_lobby *lobby, uint64_t max_open)
@@ -277,8 +335,51 @@ static bool wait_in(struct ks_lobby *lobby, struct ks_conn *conn)
 	return true;
 }
 
+/*
+ * A connection that is not plainly a complete request may keep its worker waiting: it gets one only
+ * if another is left for those that are. Where no client speaks HTTP there are no such. False: it
+ * is parked.
+ */
+static bool may_enter(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	bool complete = !conn->http.tunnel && conn->http.request_complete, may;
+
+	if (lobby->rules.server_first || lobby->rules.workers < 2)
+		return true;
+	pthread_mutex_lock(&lobby->lock);
+	lobby->http |= complete;
+	may = complete || !lobby->http || lobby->n_open < lobby->rules.workers - 1;
+	if (may && !complete) {
+		lobby->n_open++;
+		conn->is_open = true;
+	}
+	if (!may) {
+		conn->is_parked = true;
+		conn->parked = NULL;
+		*lobby->last_parked = conn;
+		lobby->last_parked = &conn->parked;
+		atomic_store(&conn->waits, true);
+	}
+	pthread_mutex_unlock(&lobby->lock);
+	return may;
+}
+
+/* It has no worker any more: the next one's turn. */
+static void leave_worker(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	if (!conn->is_open)
+		return;
+	pthread_mutex_lock(&lobby->lock);
+	conn->is_open = false;
+	lobby->n_open--;
+	if (lobby->parked)
+		unpark(lobby, lobby->parked);
+	pthread_mutex_unlock(&lobby->lock);
+}
+
 void ks_lobby_drop(struct ks_lobby *lobby, struct ks_conn *conn)
 {
+	leave_worker(lobby, conn);
 	if (ks_conn_finish(conn)) {
 		end(lobby, conn);
 		return;
@@ -293,6 +394,7 @@ void ks_lobby_drop(struct ks_lobby *lobby, struct ks_conn *conn)
 
 void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn)
 {
+	leave_worker(lobby, conn);
 	begin_exchange(lobby, conn);
 	pthread_mutex_lock(&lobby->lock);
 	move_last(lobby, conn);
@@ -345,11 +447,14 @@ static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *liste
 	return conn;
 }
 
-static struct ks_conn *hand_out(struct ks_lobby *lobby, struct ks_conn *conn)
+static struct ks_conn *hand_out(struct ks_lobby *lobby, struct ks_conn *conn,
+				enum ks_lobby_what *what)
 {
 	ks_conn_wait_no_more(conn);
+	unreserve(lobby, conn);
 	if (!conn->http.refused)
-		return conn;
+		return may_enter(lobby, conn) ? conn : NULL;
+	*what = KS_LOBBY_REFUSED;
 	ks_conn_refuse(conn, 400);
 	ks_lobby_drop(lobby, conn);
 	return NULL;
@@ -357,21 +462,23 @@ static struct ks_conn *hand_out(struct ks_lobby *lobby, struct ks_conn *conn)
 
 /* A connection that is its own: hand it out, let it wait, or end it. */
 static struct ks_conn *sort_out(struct ks_lobby *lobby, struct ks_conn *conn, void *buf,
-				size_t size, bool ended)
+				size_t size, bool ended, enum ks_lobby_what *what)
 {
 	if (conn->lingers) {
 		ks_lobby_drop(lobby, conn);
 		return NULL;
 	}
-	if (lobby->server_first)
+	if (lobby->rules.server_first)
 		return conn;
-	switch (ks_conn_look(conn, buf, size, ended)) {
+	switch (ks_conn_look(conn, buf, size, lobby->rules.max_body, ended)) {
 	case KS_READY:
-		return hand_out(lobby, conn);
+		return hand_out(lobby, conn, what);
 	case KS_NOT_YET:
+		reserve(lobby, conn);
+		ks_conn_invite(conn);
 		if (wait_in(lobby, conn))
 			return NULL;
-		return hand_out(lobby, conn);
+		return hand_out(lobby, conn, what);
 	case KS_GONE:
 		break;
 	}
@@ -380,27 +487,27 @@ static struct ks_conn *sort_out(struct ks_lobby *lobby, struct ks_conn *conn, vo
 }
 
 struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf, size_t size,
-			      bool *nothing)
+			      enum ks_lobby_what *what)
 {
 	struct epoll_event event;
 	struct ks_source *source;
 	struct ks_conn *conn;
 
-	*nothing = true;
+	*what = KS_LOBBY_NOTHING;
 	if (epoll_wait(lobby->epoll, &event, 1, timeout_ms) <= 0)
 		return NULL;
 	source = event.data.ptr;
-	*nothing = source->kind == KS_BELL;
+	*what = source->kind == KS_BELL ? KS_LOBBY_NOTHING : KS_LOBBY_SOME;
 	switch (source->kind) {
 	case KS_LISTENER:
 		conn = accept_one(lobby, (struct listener *)source);
-		return conn ? sort_out(lobby, conn, buf, size, false) : NULL;
+		return conn ? sort_out(lobby, conn, buf, size, false, what) : NULL;
 	case KS_CONN:
 		conn = (struct ks_conn *)source;
 		/* What its last owner did is seen from here on. */
 		atomic_exchange(&conn->waits, false);
 		return sort_out(lobby, conn, buf, size,
-				event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+				event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR), what);
 	case KS_BELL:
 		break;
 	}
@@ -458,6 +565,10 @@ void ks_lobby_expire(struct ks_lobby *lobby, uint64_t now)
 void ks_lobby_stats(struct ks_lobby *lobby, struct ks_lobby_stats *stats)
 {
 	pthread_mutex_lock(&lobby->lock);
-	*stats = (struct ks_lobby_stats){lobby->accepted, lobby->expired, lobby->open};
+	*stats = (struct ks_lobby_stats){
+		.accepted = lobby->accepted,
+		.expired = lobby->expired,
+		.open = lobby->open,
+	};
 	pthread_mutex_unlock(&lobby->lock);
 }

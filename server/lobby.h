@@ -12,11 +12,16 @@
 
 struct ks_lobby;
 
-/*
- * A lobby that accepts nothing yet. Clients may wait for @max_idle ns, UINT64_MAX: for ever. NULL
- * after a message.
- */
-struct ks_lobby *ks_lobby_new(bool server_first, bool http_only, uint64_t max_idle);
+struct ks_lobby_rules {
+	bool server_first, http_only;
+	uint64_t max_idle;   /* ns that clients may wait; UINT64_MAX: for ever */
+	size_t max_body;     /* bytes that a body may have for a request to wait for it */
+	uint64_t max_bodies; /* the same for all of them together */
+	unsigned int workers;
+};
+
+/* A lobby that accepts nothing yet. NULL after a message. */
+struct ks_lobby *ks_lobby_new(const struct ks_lobby_rules *rules);
 /* Accept from duplicates of these from now on. 0, or -errno: nothing has changed. */
 int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n);
 /*
@@ -29,10 +34,15 @@ void ks_lobby_free(struct ks_lobby *lobby);
 
 /*
  * Wait up to @timeout_ms for a connection with a request; @buf of @size bytes is used to look.
- * NULL: none came; *@nothing then tells that no client did anything. Any thread.
+ * NULL: none came; *@what then tells why. Any thread.
  */
+enum ks_lobby_what {
+	KS_LOBBY_SOME, /* a client did something */
+	KS_LOBBY_NOTHING,
+	KS_LOBBY_REFUSED /* one was answered with status 400 */
+};
 struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf, size_t size,
-			      bool *nothing);
+			      enum ks_lobby_what *what);
 
 /* The exchange is over: the connection waits for its next request. */
 void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn);

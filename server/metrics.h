@@ -25,6 +25,7 @@
 	X(timeouts, "timeouts_total", "requests ended by --max-request-time")                      \
 	X(out_of_memory, "out_of_memory_total", "requests ended by a memory limit")                \
 	X(gone, "clients_gone_total", "requests ended as the client had left")                     \
+	X(stalled, "stalled_total", "requests ended by --max-stall-time")                          \
 	X(refused, "refused_total", "error responses of kvmserver's own")                          \
 	X(exits, "exits_total", "times that programs left to the library")                         \
 	X(syscalls, "syscalls_total", "system calls of programs")                                  \

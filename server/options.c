@@ -28,6 +28,9 @@ void ks_config_init(struct ks_config *config)
 		.max_request_time_ms = 8000,
 		.max_request_memory = 128,
 		.max_idle_time_ms = 60000,
+		.max_stall_time_ms = 1000,
+		.max_waiting_body = 1024,
+		.max_waiting_memory = 64,
 	};
 }
 

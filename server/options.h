@@ -71,6 +71,14 @@
 	  "with -e: memory that one request may use beyond what the program had before, in MiB (128)") \
 	X(MAX_IDLE_TIME, max_idle_time_ms, "max-idle-time", 0, SECONDS, "SECONDS", 1, 1000000000, \
 	  "with -e: close a connection that sends no complete request for so many seconds (60)") \
+	X(MAX_STALL_TIME, max_stall_time_ms, "max-stall-time", 0, SECONDS, "SECONDS", 0, 1000000000, \
+	  "with -e: end a request that has waited for its client, and nothing else, for so many " \
+	  "seconds (1; 0: no limit)") \
+	X(MAX_WAITING_BODY, max_waiting_body, "max-waiting-body", 0, NUMBER, "KIB", 0, 16384, \
+	  "with -e: a request's body that is longer, in KiB, is given to the program as it comes, others " \
+	  "when they are complete (1024)") \
+	X(MAX_WAITING_MEMORY, max_waiting_memory, "max-waiting-memory", 0, NUMBER, "MIB", 1, 1048576, \
+	  "with -e: for how much of such bodies, in MiB, kvmserver waits at a time (64)") \
 	X(SERVER_FIRST, server_first, "server-first", 0, FLAG, NULL, 0, 0, \
 	  "with -e: the program speaks first; do not wait for a request before it gets a connection") \
 	X(HTTP_ONLY, http_only, "http-only", 0, FLAG, NULL, 0, 0, \

@@ -367,8 +367,14 @@ static int serve_frozen(struct server *server)
 	server->pool.guest = server->guest;
 	server->pool.image = server->master.image;
 	pthread_mutex_init(&server->pool.lock, NULL);
-	server->pool.lobby = ks_lobby_new(config->server_first, config->http_only,
-					  config->max_idle_time_ms * KS_MS);
+	server->pool.lobby = ks_lobby_new(&(const struct ks_lobby_rules){
+		.server_first = config->server_first,
+		.http_only = config->http_only,
+		.max_idle = config->max_idle_time_ms * KS_MS,
+		.max_body = config->max_waiting_body * 1024,
+		.max_bodies = config->max_waiting_memory << 20,
+		.workers = wanted_workers(config),
+	});
 	if (server->pool.lobby)
 		server->pool.reaper = ks_reaper_start(server->pool.lobby);
 	status = server->pool.reaper ? serve_with_workers(server) : KS_EXIT_FAILED;

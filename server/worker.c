@@ -183,11 +183,18 @@ static void count_reset(struct ks_worker *worker)
 	worker->last = now;
 }
 
+static uint64_t stall_limit(const struct ks_worker *worker)
+{
+	return worker->pool->guest->config->max_stall_time_ms * KS_MS;
+}
+
+/* The program is idle, and there is nothing that it waits for but may be its client. */
 static int is_over(void *ctx)
 {
 	struct ks_worker *worker = ctx;
 
-	return ks_exchange_is_over(worker->exchange);
+	return ks_exchange_is_over(worker->exchange) ||
+	       ks_exchange_is_stalled(worker->exchange, ks_now(), stall_limit(worker));
 }
 
 /* Run the fork until the request is over, or something ends it. */
@@ -278,6 +285,19 @@ static void try_reset(struct ks_worker *worker)
 	renew_fork(worker);
 }
 
+static void end_stalled(struct ks_worker *worker)
+{
+	struct ks_exchange *exchange = worker->exchange;
+
+	if (!exchange->stalled)
+		return;
+	ks_count(&worker->counters.stalled, 1);
+	if (ks_exchange_refuse(exchange, 408))
+		ks_count(&worker->counters.refused, 1);
+	else if (exchange->unread)
+		ks_conn_abort(exchange->conn);
+}
+
 /* Offer, run, reset or renew. The connection is ours again afterwards. */
 static void serve(struct ks_worker *worker, struct ks_conn *conn)
 {
@@ -303,6 +323,7 @@ static void serve(struct ks_worker *worker, struct ks_conn *conn)
 		result.outcome = TKVM_FAILED;
 	}
 	if (!rc && ended_well(worker, &result)) {
+		end_stalled(worker);
 		if (conn->http.refused)
 			ks_count(&c->refused, ks_exchange_refuse(exchange, 400));
 		try_reset(worker);
@@ -386,11 +407,16 @@ static void serve_clients(struct ks_worker *worker)
 
 	/* When it stops, what has come is served: the bell alone, twice, says that this is all. */
 	while (!atomic_load(&pool->hurry) && nothings < 2) {
-		bool stopping = atomic_load(&pool->stopping), nothing;
+		bool stopping = atomic_load(&pool->stopping);
+		enum ks_lobby_what what;
 		struct ks_conn *conn = ks_lobby_next(pool->lobby, stopping ? 0 : WAIT_MS,
-						     worker->buf, sizeof(worker->buf), &nothing);
+						     worker->buf, sizeof(worker->buf), &what);
 
-		nothings = stopping && nothing ? nothings + 1 : 0;
+		nothings = stopping && what == KS_LOBBY_NOTHING ? nothings + 1 : 0;
+		if (what == KS_LOBBY_REFUSED) {
+			ks_count(&worker->counters.refused, 1);
+			ks_count(&worker->counters.status[400], 1);
+		}
 		if (worker->generation != atomic_load(&pool->generation)) {
 			renew_fork(worker);
 			bury(worker);
@@ -512,7 +538,9 @@ void ks_worker_check(struct ks_worker *worker, uint64_t now)
 	if (stop != STOP_NOT && worker->fork) {
 		atomic_store(&worker->stop, stop);
 		tkvm_machine_interrupt(worker->fork);
-	} else if (worker->fork && worker->conn && ks_exchange_is_lost(worker->exchange)) {
+	} else if (worker->fork && worker->conn &&
+		   (ks_exchange_is_lost(worker->exchange) ||
+		    ks_exchange_may_be_stalled(worker->exchange, now, stall_limit(worker)))) {
 		/* For another look: run_fork() goes on. */
 		tkvm_machine_interrupt(worker->fork);
 	}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""Clients that do half of what they should: none of them keeps the others waiting."""
+import os
+import socket
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HALF_BODY = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n%s\r\n"
+BIG = 3000000  # more than is waited for
+CROWD = 1000
+
+
+class Cases:
+    """@make(argv, *options): a server; @client(socket): HTTP on it; @values(address): metrics."""
+
+    def __init__(self, suite, failed, make, client, values, free_port):
+        self.failed, self.make, self.client = failed, make, client
+        self.values, self.free_port = values, free_port
+        for case in (self.bodies_are_waited_for, self.expectations, self.stalled_clients,
+                     self.slow_is_not_stalled, self.crowd_of_half_bodies, self.crowd_of_strangers):
+            suite.add(case.__name__.replace("_", "-"), case)
+
+    def server(self, *options):
+        address = "127.0.0.1:%d" % self.free_port()
+        s = self.make(["/usr/bin/python3", os.path.join(HERE, "upload.py"), "@PORT@"], "-e",
+                      "-w", "1", "--metrics", address, *options)
+        s.value = lambda name: self.values(address)[1].get(name, 0)
+        return s
+
+    def expect(self, s, what, **wanted):
+        """A request is counted when the fork is ready for the next one."""
+        for name, value in wanted.items():
+            end = time.monotonic() + 10
+            while (got := s.value(name + "_total")) < value and time.monotonic() < end:
+                time.sleep(0.01)
+            if got != value:
+                raise self.failed("%s: %s is %g, not %g" % (what, name, got, value))
+
+    def check(self, what, got, wanted):
+        if got != wanted:
+            raise self.failed("%s: %r, not %r" % (what, got, wanted))
+
+    def bodies_are_waited_for(self):
+        """No fork is taken before the last byte of a body is there."""
+        with self.server() as s:
+            for i, length in enumerate((100, 60000, 300000, 1000000)):
+                with self.client(s.connect()) as client:
+                    client.send(HALF_BODY % (length, b"") + b"x" * (length // 2))
+                    time.sleep(0.2)
+                    s.expect(b"here\n")
+                    self.expect(s, "half of %d bytes" % length, requests=3 * i + 1)
+                    client.send(b"x" * (length - length // 2))
+                    self.check("answer", client.response(), (200, b"%d\n" % length))
+                    self.check("kept", client.get(), (200, b"here\n"))
+            with self.client(s.connect()) as client:
+                client.send(HALF_BODY % (BIG, b"") + b"x" * BIG)
+                self.check("a long one", client.response(), (200, b"%d\n" % BIG))
+            self.expect(s, "all", stalled=0, expired=0)
+            s.stop()
+
+    def expectations(self):
+        """100 Continue comes before a fork is taken."""
+        with self.server() as s, self.client(s.connect()) as client:
+            client.send(HALF_BODY % (100000, b"Expect: 100-continue\r\n"))
+            self.check("invitation", client.head(), b"HTTP/1.1 100 Continue")
+            self.expect(s, "invited", requests=0)
+            s.expect(b"here\n")
+            client.send(b"x" * 100000)
+            self.check("answer", client.response(), (200, b"100000\n"))
+            s.stop()
+
+    def stalled_clients(self):
+        """Who has a fork and does nothing loses it, and the fork is reset, not made anew."""
+        with self.server("--max-stall-time", "0.3") as s:
+            for text, status in ((HALF_BODY % (BIG, b"") + b"x" * 100000, 408),
+                                 (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+                                  b"Content-Length: x\r\n\r\n", 400),
+                                 (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 0),
+                                 (b"GET /long HTTP/1.1\r\n\r\n", 200)):
+                stalled = s.value("stalled_total")
+                with self.client(s.connect()) as client:
+                    client.send(text)
+                    if status != 400:
+                        s.wait_until(lambda: s.value("stalled_total") > stalled)
+                    try:
+                        got = client.fill() and int(client.data.split()[1])
+                        while client.fill():
+                            pass
+                    except ConnectionResetError:
+                        pass
+                    self.check("%r" % text[:20], got, status)
+                s.expect(b"here\n")
+            self.expect(s, "all", forks=1, stale=0, timeouts=0, clients_gone=0, crashed=0, stalled=3)
+            self.check("408", s.value('responses_total{status="408"}'), 1)
+            self.check("400", s.value('responses_total{status="400"}'), 1)
+            self.expect(s, "all", refused=2)
+            s.stop()
+
+    def slow_is_not_stalled(self):
+        """Slow clients, and a program that takes its time."""
+        with self.server("--max-stall-time", "0.5") as s:
+            with self.client(s.connect()) as client:
+                client.send(HALF_BODY % (BIG, b""))
+                for _ in range(10):
+                    client.send(b"x" * (BIG // 10))
+                    time.sleep(0.2)
+                self.check("slow sender", client.response(), (200, b"%d\n" % BIG))
+            with self.client(s.connect()) as client:
+                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                client.send(b"GET /long HTTP/1.1\r\n\r\n")
+                for _ in range(10):
+                    for _ in range(5):
+                        client.fill()
+                    time.sleep(0.2)
+                status, body = client.response()
+                self.check("slow reader", (status, len(body)), (200, 8000000))
+            s.expect(b"here\n", "/sleep")
+            self.expect(s, "all", stalled=0)
+            s.stop()
+
+    def crowd_of_half_bodies(self):
+        """They wait where no fork is, whatever they claim."""
+        with self.server("--max-waiting-memory", "16") as s:
+            crowd = [s.connect() for _ in range(CROWD)]
+            for i, sock in enumerate(crowd):
+                length = (1000, 60000, 100000, 1000000)[i % 4]
+                sock.sendall(HALF_BODY % (length, b"") + b"x" * 500)
+            for i in range(1, 11):
+                s.expect(b"here\n")
+                self.expect(s, "a crowd of half bodies", requests=i, stalled=0)
+            if not s.value("connections_expired_total"):
+                raise self.failed("nobody makes room")
+            for sock in crowd:
+                sock.close()
+            s.stop()
+
+    def crowd_of_strangers(self):
+        """Those who speak something else get one of two forks; the other is for requests."""
+        with self.server("-t", "2", "--max-stall-time", "20", "--max-request-time", "20") as s:
+            s.expect(b"here\n")
+            crowd = [s.connect() for _ in range(CROWD)]
+            for i, sock in enumerate(crowd):
+                sock.sendall(HALF_BODY % (BIG, b"") if i % 2 else b"\x16\x03\x01\x02\x00")
+            for i in range(2, 12):
+                s.expect(b"here\n")
+                self.expect(s, "a crowd of strangers", requests=i, stalled=0, timeouts=0)
+            for sock in crowd:
+                sock.close()
