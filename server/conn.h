@@ -19,7 +19,9 @@ struct ks_source {
 struct ks_conn {
 	struct ks_source source;     /* first member */
 	struct ks_conn *next, *prev; /* in the lobby's list, under its lock */
-	unsigned int listener;
+	const struct ks_listener *from;
+	unsigned int listener;	 /* which one of the program's it is for */
+	unsigned int generation; /* of which program */
 	struct sockaddr_storage peer;
 	atomic_bool waits;	/* in the lobby, with no worker */
 	_Atomic uint64_t end;	/* when it has waited too long */

@@ -24,11 +24,12 @@
 /* Sockets hold as much as that anyway. */
 #define FREE_BODY 65536
 
-struct listener {
+struct ks_listener {
 	struct ks_source source; /* first member; fd -1: retired */
-	unsigned int index;
-	atomic_bool stuck;     /* out of descriptors: to be armed by housekeeping */
-	struct listener *next; /* of all there ever were: a worker may still have its event */
+	unsigned int index, generation;
+	struct sockaddr_storage addr; /* zeros behind what the kernel says */
+	atomic_bool stuck;	      /* out of descriptors: to be armed by housekeeping */
+	struct ks_listener *next; /* of all there ever were: a worker may still have its event */
 };
 
 struct ks_lobby {
@@ -45,7 +46,7 @@ struct ks_lobby {
 	bool http;	     /* there was a complete request */
 	struct ks_conn *parked, **last_parked;
 	pthread_mutex_t listening; /* guards the descriptors of listeners */
-	struct listener *listeners;
+	struct ks_listener *listeners;
 };
 
 static int arm(struct ks_lobby *lobby, struct ks_source *source, int op)
@@ -68,14 +69,17 @@ static int open_epoll(struct ks_lobby *lobby)
 	return 0;
 }
 
-static struct listener *listener_new(int fd, unsigned int index)
+static struct ks_listener *listener_new(int fd, unsigned int index, unsigned int generation)
 {
-	struct listener *listener = calloc(1, sizeof(*listener));
+	socklen_t len = sizeof(struct sockaddr_storage);
+	struct ks_listener *listener = calloc(1, sizeof(*listener));
 
 	if (!listener)
 		return NULL;
 	listener->source = (struct ks_source){KS_LISTENER, fcntl(fd, F_DUPFD_CLOEXEC, 3)};
 	listener->index = index;
+	listener->generation = generation;
+	getsockname(fd, (struct sockaddr *)&listener->addr, &len);
 	if (listener->source.fd >= 0)
 		return listener;
 	free(listener);
@@ -83,7 +87,7 @@ static struct listener *listener_new(int fd, unsigned int index)
 }
 
 /* Their structures stay: events of them may be under way. */
-static void retire(struct ks_lobby *lobby, struct listener *listener)
+static void retire(struct ks_lobby *lobby, struct ks_listener *listener)
 {
 	for (; listener; listener = listener->next) {
 		if (listener->source.fd < 0)
@@ -94,12 +98,13 @@ static void retire(struct ks_lobby *lobby, struct listener *listener)
 	}
 }
 
-int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n)
+int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n,
+		    unsigned int generation)
 {
-	struct listener *old = lobby->listeners, *all = old, *listener;
+	struct ks_listener *old = lobby->listeners, *all = old, *listener;
 
 	for (unsigned int i = 0; i < n; i++) {
-		listener = listener_new(listeners[i], i);
+		listener = listener_new(listeners[i], i, generation);
 		if (!listener)
 			break;
 		listener->next = all;
@@ -120,6 +125,25 @@ int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n
 		arm(lobby, &listener->source, EPOLL_CTL_ADD);
 	pthread_mutex_unlock(&lobby->listening);
 	return 0;
+}
+
+bool ks_lobby_place(struct ks_lobby *lobby, struct ks_conn *conn, unsigned int generation)
+{
+	const struct ks_listener *listener;
+
+	if (conn->generation == generation)
+		return true;
+	pthread_mutex_lock(&lobby->listening);
+	for (listener = lobby->listeners; listener; listener = listener->next)
+		if (listener->generation == generation &&
+		    !memcmp(&listener->addr, &conn->from->addr, sizeof(listener->addr)))
+			break;
+	pthread_mutex_unlock(&lobby->listening);
+	if (!listener)
+		return false;
+	conn->listener = listener->index;
+	conn->generation = generation;
+	return true;
 }
 
 struct ks_lobby *ks_lobby_new(const struct ks_lobby_rules *rules)
@@ -161,7 +185,7 @@ static void end(struct ks_lobby *lobby, struct ks_conn *conn)
 
 void ks_lobby_free(struct ks_lobby *lobby)
 {
-	struct listener *listener;
+	struct ks_listener *listener;
 
 	while (lobby->all.next != &lobby->all)
 		end(lobby, lobby->all.next);
@@ -403,7 +427,7 @@ void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn)
 }
 
 /* accept(2), and see to it that the next one is noticed. -1: none was there. */
-static int take_connection(struct ks_lobby *lobby, struct listener *listener,
+static int take_connection(struct ks_lobby *lobby, struct ks_listener *listener,
 			   struct sockaddr_storage *peer)
 {
 	socklen_t len = sizeof(*peer);
@@ -426,7 +450,7 @@ static int take_connection(struct ks_lobby *lobby, struct listener *listener,
 	return fd;
 }
 
-static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *listener)
+static struct ks_conn *accept_one(struct ks_lobby *lobby, struct ks_listener *listener)
 {
 	struct sockaddr_storage peer = {0};
 	struct ks_conn *conn;
@@ -440,7 +464,9 @@ static struct ks_conn *accept_one(struct ks_lobby *lobby, struct listener *liste
 		return NULL;
 	}
 	conn->source = (struct ks_source){KS_CONN, fd};
+	conn->from = listener;
 	conn->listener = listener->index;
+	conn->generation = listener->generation;
 	conn->peer = peer;
 	begin_exchange(lobby, conn);
 	enter(lobby, conn);
@@ -500,7 +526,7 @@ struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf,
 	*what = source->kind == KS_BELL ? KS_LOBBY_NOTHING : KS_LOBBY_SOME;
 	switch (source->kind) {
 	case KS_LISTENER:
-		conn = accept_one(lobby, (struct listener *)source);
+		conn = accept_one(lobby, (struct ks_listener *)source);
 		return conn ? sort_out(lobby, conn, buf, size, false, what) : NULL;
 	case KS_CONN:
 		conn = (struct ks_conn *)source;
@@ -540,7 +566,7 @@ static void arm_late(struct ks_lobby *lobby)
 static void rearm_stuck(struct ks_lobby *lobby)
 {
 	pthread_mutex_lock(&lobby->listening);
-	for (struct listener *l = lobby->listeners; l; l = l->next)
+	for (struct ks_listener *l = lobby->listeners; l; l = l->next)
 		if (atomic_exchange(&l->stuck, false) && l->source.fd >= 0)
 			arm(lobby, &l->source, EPOLL_CTL_MOD);
 	pthread_mutex_unlock(&lobby->listening);

@@ -22,8 +22,17 @@ struct ks_lobby_rules {
 
 /* A lobby that accepts nothing yet. NULL after a message. */
 struct ks_lobby *ks_lobby_new(const struct ks_lobby_rules *rules);
-/* Accept from duplicates of these from now on. 0, or -errno: nothing has changed. */
-int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n);
+/*
+ * Accept from duplicates of these from now on, those of program @generation. 0, or -errno: nothing
+ * has changed.
+ */
+int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n,
+		    unsigned int generation);
+/*
+ * Let conn->listener be the socket of program @generation with the address at which @conn was
+ * accepted. False: that one does not listen there.
+ */
+bool ks_lobby_place(struct ks_lobby *lobby, struct ks_conn *conn, unsigned int generation);
 /*
  * How many connections may be open, before it listens: then the one that has waited longest makes
  * room for another. Up to a quarter more are open while they are being closed.

@@ -11,16 +11,25 @@
 
 struct ks_reaper;
 
-/* NULL after a message. */
-struct ks_reaper *ks_reaper_start(struct ks_lobby *lobby);
+/* For so many workers. NULL after a message. */
+struct ks_reaper *ks_reaper_start(struct ks_lobby *lobby, unsigned int n_workers);
 /* Waits until all is done. NULL is fine. */
 void ks_reaper_stop(struct ks_reaper *reaper);
 
+/* Host descriptors that forks may have, all together. */
+unsigned int ks_reaper_files(void);
+/* How many forks it may have at a time: fewer, if they could have all those. */
+unsigned int ks_reaper_room(const struct ks_reaper *reaper);
+
+/* Room for a fork. False: it has too much to do already, destroy the fork yourself. */
+bool ks_reaper_reserve(struct ks_reaper *reaper);
+void ks_reaper_unreserve(struct ks_reaper *reaper);
+
 /*
- * Destroy @fork, then drop the connection of @exchange, which it still holds, and free @exchange
- * (NULL: there is none). False: there is too much to do already, do it yourself.
+ * With room reserved: destroy @fork, then drop the connection of @exchange, which it still holds,
+ * and free @exchange (NULL: there is none).
  */
-bool ks_reaper_take(struct ks_reaper *reaper, struct tkvm_machine *fork,
+void ks_reaper_take(struct ks_reaper *reaper, struct tkvm_machine *fork,
 		    struct ks_exchange *exchange);
 
 #endif

@@ -45,7 +45,8 @@ static struct ks_master swap(struct ks_reload *reload, struct ks_master *master,
 {
 	struct ks_master old = *master;
 
-	if (ks_lobby_listen(pool->lobby, reload->master.listeners, reload->master.n_listeners)) {
+	if (ks_lobby_listen(pool->lobby, reload->master.listeners, reload->master.n_listeners,
+			    atomic_load(&pool->generation) + 1)) {
 		ks_message("cannot reload: out of memory or descriptors");
 		return reload->master;
 	}

@@ -320,7 +320,8 @@ static int open_doors(struct server *server)
 	ks_lobby_limit(server->pool.lobby, max_connections(server));
 
 	if (!server->guest->config->ephemeral ||
-	    !ks_lobby_listen(server->pool.lobby, master->listeners, master->n_listeners))
+	    !ks_lobby_listen(server->pool.lobby, master->listeners, master->n_listeners,
+			     atomic_load(&server->pool.generation)))
 		return 0;
 	ks_message("cannot accept connections: %s", strerror(errno));
 	return KS_EXIT_FAILED;
@@ -376,7 +377,7 @@ static int serve_frozen(struct server *server)
 		.workers = wanted_workers(config),
 	});
 	if (server->pool.lobby)
-		server->pool.reaper = ks_reaper_start(server->pool.lobby);
+		server->pool.reaper = ks_reaper_start(server->pool.lobby, wanted_workers(config));
 	status = server->pool.reaper ? serve_with_workers(server) : KS_EXIT_FAILED;
 	ks_reaper_stop(server->pool.reaper);
 	if (server->pool.lobby)

@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -25,8 +24,7 @@
 #define PATIENCE                                                                                   \
 	(100 * KS_MS) /* until a client that left is looked for, and work after a response */
 #define RETRY_US      100000
-#define MAX_FILES     (1u << 20)
-#define OWN_FILES     1024u /* the lobby's connections, the image, what does not count anywhere */
+#define MAX_RETRIES   16 /* times that, at most, from one try to the next */
 #define REQUEST_FILES 1024u
 #define WAIT_MS	      1000 /* a new generation is noticed by then */
 
@@ -90,25 +88,21 @@ static struct tkvm_image *current_image(struct ks_worker *worker)
 }
 
 /*
- * What a fork may take of our descriptors, so that no request can leave none for others. There may
- * be a fork that is about to go besides that of each worker, and there are the image and we.
+ * What a fork may take of our descriptors, so that no request can leave none for others: besides
+ * those of the workers there are the image and forks that are about to go.
  */
 static unsigned int file_share(const struct ks_worker *worker)
 {
-	struct rlimit limit;
-	rlim_t all, share;
+	const struct ks_pool *pool = worker->pool;
+	unsigned int share =
+		ks_reaper_files() / (pool->n_workers + 1 + ks_reaper_room(pool->reaper));
 
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return 0;
-	all = limit.rlim_cur < MAX_FILES ? limit.rlim_cur : MAX_FILES;
-	share = all - (all / 2 < OWN_FILES ? all / 2 : OWN_FILES);
-	share /= worker->pool->n_workers + 2;
-	if (worker->pool->guest->config->ephemeral && share > REQUEST_FILES)
+	if (pool->guest->config->ephemeral && share > REQUEST_FILES)
 		share = REQUEST_FILES;
-	return share ? (unsigned int)share : 1;
+	return share ? share : 1;
 }
 
-static int make_fork(struct ks_worker *worker)
+static int make_fork(struct ks_worker *worker, struct tkvm_error *err)
 {
 	const struct ks_config *config = worker->pool->guest->config;
 	struct tkvm_fork_options options = {
@@ -120,32 +114,66 @@ static int make_fork(struct ks_worker *worker)
 	};
 	struct tkvm_image *image = current_image(worker);
 	struct tkvm_machine *fork;
-	struct tkvm_error err = {0};
 	int rc;
 
 	if (!config->ephemeral) {
 		options.max_memory = config->max_main_memory * MIB;
 		options.max_threads = UINT_MAX; /* as many as the program itself could have had */
 	}
-	rc = tkvm_image_fork(image, &options, &fork, &err);
+	rc = tkvm_image_fork(image, &options, &fork, err);
 	tkvm_image_put(image);
-	if (rc) {
-		ks_message("worker %u: cannot make a fork: %s", worker->index, err.message);
+	if (rc)
 		return rc;
-	}
 	ks_count(&worker->counters.forks, 1);
 	set_fork(worker, fork);
 	return 0;
 }
 
-/* Another fork in place of this one, which is to be destroyed when the request is dealt with. */
-static void renew_fork(struct ks_worker *worker)
+static void say_no_fork(const struct ks_worker *worker, const struct tkvm_error *err)
 {
+	ks_message("worker %u: cannot make a fork: %s", worker->index, err->message);
+}
+
+/*
+ * The fork goes, when the request is dealt with if the reaper has room for it; if it has not, now:
+ * there must not be more of them than there are descriptors for.
+ */
+static void condemn(struct ks_worker *worker)
+{
+	if (!ks_reaper_reserve(worker->pool->reaper)) {
+		drop_fork(worker);
+		return;
+	}
 	worker->condemned = worker->fork;
 	set_fork(worker, NULL);
-	/* The host may be out of something for a while. */
-	while (make_fork(worker) && !atomic_load(&worker->pool->stopping))
-		usleep(RETRY_US);
+}
+
+/* Another fork in place of this one. The host may be out of something for a while. */
+static void renew_fork(struct ks_worker *worker)
+{
+	const atomic_bool *stopping = &worker->pool->stopping;
+	unsigned int wait = 1, waited;
+	struct tkvm_error err = {0};
+
+	if (worker->fork)
+		condemn(worker);
+	if (!make_fork(worker, &err) || atomic_load(stopping))
+		return;
+	say_no_fork(worker, &err);
+	/* What the old one has may be what is missing. */
+	if (worker->condemned) {
+		tkvm_machine_destroy(worker->condemned);
+		worker->condemned = NULL;
+		ks_reaper_unreserve(worker->pool->reaper);
+	}
+	while (make_fork(worker, &err)) {
+		for (waited = 0; waited < wait && !atomic_load(stopping); waited++)
+			usleep(RETRY_US);
+		if (atomic_load(stopping))
+			return;
+		wait = wait < MAX_RETRIES ? 2 * wait : MAX_RETRIES;
+	}
+	ks_message("worker %u: made a fork", worker->index);
 }
 
 /* What the library counts, as far as it is cheap. */
@@ -359,25 +387,24 @@ static void give_up(struct ks_worker *worker)
 	struct tkvm_machine *fork = worker->condemned;
 
 	worker->condemned = NULL;
-	if (exchange && ks_reaper_take(worker->pool->reaper, fork, old)) {
+	if (exchange) {
+		ks_reaper_take(worker->pool->reaper, fork, old);
 		pthread_mutex_lock(&worker->lock);
 		worker->exchange = exchange;
 		pthread_mutex_unlock(&worker->lock);
 		return;
 	}
-	free(exchange);
 	tkvm_machine_destroy(fork);
+	ks_reaper_unreserve(worker->pool->reaper);
 	ks_lobby_drop(worker->pool->lobby, old->conn);
 }
 
 /* A fork that has no connection. */
 static void bury(struct ks_worker *worker)
 {
-	struct tkvm_machine *fork = worker->condemned;
-
+	if (worker->condemned)
+		ks_reaper_take(worker->pool->reaper, worker->condemned, NULL);
 	worker->condemned = NULL;
-	if (fork && !ks_reaper_take(worker->pool->reaper, fork, NULL))
-		tkvm_machine_destroy(fork);
 }
 
 static void handle(struct ks_worker *worker, struct ks_conn *conn)
@@ -398,6 +425,17 @@ static void handle(struct ks_worker *worker, struct ks_conn *conn)
 	} else {
 		ks_lobby_drop(worker->pool->lobby, conn);
 	}
+}
+
+/* There is no program for it: we stop, or it does not listen there any more. */
+static void turn_away(struct ks_worker *worker, struct ks_conn *conn)
+{
+	if (ks_http_is_http(&conn->http)) {
+		ks_conn_refuse(conn, 503);
+		ks_count(&worker->counters.refused, 1);
+		ks_count(&worker->counters.status[503], 1);
+	}
+	ks_lobby_drop(worker->pool->lobby, conn);
 }
 
 static void serve_clients(struct ks_worker *worker)
@@ -421,10 +459,10 @@ static void serve_clients(struct ks_worker *worker)
 			renew_fork(worker);
 			bury(worker);
 		}
-		if (conn && worker->fork)
+		if (conn && worker->fork && ks_lobby_place(pool->lobby, conn, worker->generation))
 			handle(worker, conn);
 		else if (conn)
-			ks_lobby_drop(pool->lobby, conn);
+			turn_away(worker, conn);
 	}
 }
 
@@ -455,8 +493,10 @@ static void serve_itself(struct ks_worker *worker)
 static void *work(void *arg)
 {
 	struct ks_worker *worker = arg;
+	struct tkvm_error err = {0};
 
-	if (make_fork(worker)) {
+	if (make_fork(worker, &err)) {
+		say_no_fork(worker, &err);
 		atomic_store(&worker->state, -1);
 	} else {
 		atomic_store(&worker->state, 1);
