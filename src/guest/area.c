@@ -12,6 +12,7 @@
 #include "guest/area.h"
 
 extern const u8 tk_entry_page[], tk_entry_page_end[];
+extern const u8 tk_reload_page[], tk_reload_page_end[];
 extern const u8 tk_stubs[], tk_stubs_end[];
 extern const u8 tk_vdso_start[], tk_vdso_end[]; /* [data pages][vDSO image] */
 
@@ -73,8 +74,11 @@ void tk_area_build(void *area, bool user_entry)
 	/* INT3 wherever nothing is: a stray jump is a SIGTRAP of the program. */
 	memset(base + TK_AREA_ENTRY, 0xcc, TK_PAGE_SIZE);
 	memset(base + TK_AREA_STUBS, 0xcc, TK_PAGE_SIZE);
+	memset(base + TK_AREA_RELOAD, 0xcc, TK_PAGE_SIZE);
 	memcpy(base + TK_AREA_ENTRY, tk_entry_page, (size_t)(tk_entry_page_end - tk_entry_page));
 	memcpy(base + TK_AREA_STUBS, tk_stubs, (size_t)(tk_stubs_end - tk_stubs));
+	memcpy(base + TK_AREA_RELOAD, tk_reload_page,
+	       (size_t)(tk_reload_page_end - tk_reload_page));
 	build_gdt((u64 *)(void *)(base + TK_AREA_GDT));
 	build_idt((u64 *)(void *)(base + TK_AREA_IDT));
 	for (unsigned int i = 0; i < TK_MAX_VCPUS; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All code that runs at CPL 0, and PVM's entry page. Each blob is copied to the start of its page
+ * All code that runs at CPL 0, PVM's entry page and the reload page. Each blob is copied to the start of its page
  * of the area (guest/layout.h fixes the offsets; .org makes the assembler check them).
  *
  * Rules for CPL 0: no stub touches user memory, the FPU, a segment register or any register but the
@@ -21,25 +21,6 @@
 tk_entry_page:
 .Lleave:
 	outb	%al, $TK_PORT_SYSCALL
-
-/*
- * Where a vCPU that is used again starts on PVM: KVM_SET_SREGS leaves data selectors alone there.
- * RCX is the program's RIP, R11 is zero; the rest is its own, and what a null selector does to
- * the bases is undone. Behind it is what SYSCALL leaves: R11 = RFLAGS. Programs may come here, too:
- * it does nothing that they cannot do.
- */
-	.org	tk_entry_page + TK_ENTRY_RELOAD, 0xcc
-	.set	reload, tk_entry_page + TK_RELOAD_VA - (TK_KERNEL_VA + TK_AREA_ENTRY)
-	movl	%r11d, %ds
-	movl	%r11d, %es
-	movl	%r11d, %fs
-	movl	%r11d, %gs
-	movq	reload(%rip), %r11
-	wrfsbase %r11
-	movq	reload + 8(%rip), %r11
-	wrgsbase %r11
-	movq	reload + 16(%rip), %r11
-	jmp	*%rcx
 
 /* Where the entry page sees them, relative to itself. */
 #define AHEAD(field) (.Lleave + TK_AHEAD_VA - TK_KERNEL_VA - TK_AREA_ENTRY + (field))(%rip)
@@ -113,6 +94,42 @@ tk_shim_done:
 	movq	%rdx, %rax
 	jmp	*%rcx
 tk_entry_page_end:
+
+/*
+ * Where a vCPU that is used again starts, at CPL 3. KVM could load all of this as well, but by an
+ * ioctl each, and on PVM it leaves data selectors alone. What XRSTOR has no image of becomes
+ * initial; AMD's before Zen leave the pointers of the last x87 instruction alone, hence the FILD.
+ *
+ * RCX is the program's RIP, R11 is zero; the rest is its own, or put back before the end, and what
+ * a null selector does to the bases is undone. Behind it is what SYSCALL leaves: R11 = RFLAGS.
+ * Programs may come here, too: it does nothing that they cannot do.
+ */
+	.balign 16
+	.globl tk_reload_page, tk_reload_page_end
+	.hidden tk_reload_page, tk_reload_page_end
+tk_reload_page:
+	.set	operands, tk_reload_page + TK_RELOAD_VA - (TK_KERNEL_VA + TK_AREA_RELOAD)
+	.set	image, tk_reload_page + TK_RELOAD_IMAGE_VA - (TK_KERNEL_VA + TK_AREA_RELOAD)
+	fnclex
+	emms
+	fildl	operands(%rip)
+	movl	$-1, %eax
+	movl	$-1, %edx
+	xrstor64 image(%rip)
+	movq	operands + 24(%rip), %rax
+	movq	operands + 32(%rip), %rdx
+	.org	tk_reload_page + TK_RELOAD_SEGMENTS, 0x90
+	movl	%r11d, %ds
+	movl	%r11d, %es
+	movl	%r11d, %fs
+	movl	%r11d, %gs
+	movq	operands(%rip), %r11
+	wrfsbase %r11
+	movq	operands + 8(%rip), %r11
+	wrgsbase %r11
+	movq	operands + 16(%rip), %r11
+	jmp	*%rcx
+tk_reload_page_end:
 
 	.balign 16
 	.globl tk_stubs, tk_stubs_end

@@ -39,6 +39,7 @@
 #define TK_AREA_STUBS  0x2000 /* code at CPL 0 */
 #define TK_AREA_GDT    0x3000
 #define TK_AREA_IDT    0x3800
+#define TK_AREA_RELOAD 0x4000 /* user-executable: where a vCPU that is used again starts */
 #define TK_AREA_TSS    0x10000 /* TK_MAX_VCPUS of TK_TSS_SIZE */
 #define TK_AREA_VDSO   0x40000
 #define TK_VDSO_MAX    0x4000
@@ -51,13 +52,17 @@
 #define TK_STACKS_VA   (TK_KERNEL_VA + 0x80000)
 #define TK_STACKS_SIZE (TK_MAX_VCPUS * TK_STACK_SIZE)
 
-/* PVM: offset in the page at TK_AREA_ENTRY, and its operands: FS base, GS base, RFLAGS (vvar page).
+/*
+ * Offsets in the page at TK_AREA_RELOAD, and what is loaded from the last page before the vDSO: an
+ * XSAVE image at its start, at its end FS base, GS base, RFLAGS, RAX, RDX.
  */
-#define TK_ENTRY_RELOAD 0x10
-#define TK_RELOAD_VA	(TK_VDSO_VA - 32)
+#define TK_RELOAD_ALL	   0
+#define TK_RELOAD_SEGMENTS 0x30
+#define TK_RELOAD_IMAGE_VA (TK_VDSO_VA - 0x1000)
+#define TK_RELOAD_VA	   (TK_VDSO_VA - 64)
 
 /* PVM: LSTAR, by offset in the entry page; at the page's start is the OUT. */
-#define TK_ENTRY_SHIM 0x50
+#define TK_ENTRY_SHIM 0x10
 
 /* Reading ahead (guest/ahead.h): struct tk_ahead_page, the data, and struct tk_shim_page. */
 #define TK_GPA_AHEAD	(TK_GPA_VVAR + TK_VVAR_SIZE)

@@ -74,6 +74,8 @@ struct tk_vcpu {
 	bool in_entry;		/* stopped on its way to us: the registers are not the program's */
 	bool broken;		/* no way back to the program is known */
 	bool reload;		/* the next run sets the segment registers */
+	bool reloading;		/* this run began on the reload page */
+	const void *xsave;	/* and this, the FPU; NULL: it has its state */
 	struct kvm_sregs sregs; /* what it was set up with */
 	bool shim_kept;		/* @shim is what the shim's page said when in_entry became true */
 	struct tk_shim_page shim;

@@ -3,6 +3,7 @@
  * Owns the descriptor of /dev/kvm and what was learnt about it. Everything here happens once per
  * process; the result is read-only and shared by all VMs.
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -125,6 +126,19 @@ static u64 choose_xcr0(const struct kvm_cpuid2 *cpuid)
 	return supported | 3;
 }
 
+/* Where the states of @xcr0 end in an XSAVE image (SDM 1 13.4.3). 0: too far for the reload page.
+ */
+static size_t image_size(u64 xcr0)
+{
+	unsigned int size, offset, ecx, edx;
+	size_t end = 576; /* legacy region and header */
+
+	for (unsigned int i = 2; i < 63; i++)
+		if (xcr0 >> i & 1 && __get_cpuid_count(0xd, i, &size, &offset, &ecx, &edx))
+			end = TK_MAX(end, (size_t)offset + size);
+	return end <= TK_RELOAD_VA - TK_RELOAD_IMAGE_VA && tk_area_vdso_size() ? end : 0;
+}
+
 static int map_area(struct tk_kvm *kvm, struct tkvm_error *err)
 {
 	void *area = mmap(NULL, TK_AREA_SIZE, PROT_READ | PROT_WRITE,
@@ -155,6 +169,7 @@ int tk_kvm_open(struct tk_kvm *ret, struct tkvm_error *err)
 	if (rc)
 		goto out_close;
 	kvm.xcr0 = choose_xcr0(kvm.cpuid);
+	kvm.image_size = image_size(kvm.xcr0);
 	rc = map_area(&kvm, err);
 	if (rc)
 		goto out_free;

@@ -21,6 +21,7 @@ struct tk_kvm {
 	struct kvm_cpuid2 *cpuid; /* given to every vCPU */
 	u64 xcr0;		  /* extended states enabled in guests */
 	size_t xsave_size;	  /* bytes of KVM_GET_XSAVE(2) */
+	size_t image_size;	  /* of @xcr0's states in it; 0: not to be had by XRSTOR */
 	bool xsave2;
 	bool readonly_slots;
 	bool memory_fault_info;	     /* KVM_RUN's EFAULT says which page (Linux 6.8) */

@@ -86,29 +86,52 @@ static void pop_frame(const struct tk_vcpu *vcpu, struct kvm_regs *regs,
 	regs->rsp = frame->rsp;
 }
 
-#define RELOAD_SIZE 24
+#define RELOAD_VA    ((u64)TK_KERNEL_VA + TK_AREA_RELOAD)
+#define RELOAD_SIZE  (5 * sizeof(u64))
+#define XSAVE_HEADER 512
 
 /* Readable by programs, and so only as long as it is needed. */
-static u8 *reload_operands(const struct tk_vcpu *vcpu)
+static u8 *reload_page(const struct tk_vcpu *vcpu, u64 va)
 {
-	return vcpu->vm->vvar + TK_VVAR_SIZE - (TK_VDSO_VA - TK_RELOAD_VA);
+	return vcpu->vm->vvar + TK_VVAR_SIZE - (TK_VDSO_VA - va);
 }
 
-/* The vCPU was put back: it starts at CPL 3 with the segments of its new life. */
-static void reload_segments(struct tk_vcpu *vcpu, struct kvm_regs *regs)
+static void clear_reload(const struct tk_vcpu *vcpu)
 {
-	const u64 operands[RELOAD_SIZE / 8] = {vcpu->sregs.fs.base, vcpu->sregs.gs.base,
-					       regs->rflags};
+	memset(reload_page(vcpu, TK_RELOAD_IMAGE_VA), 0, vcpu->vm->kvm->image_size);
+	memset(reload_page(vcpu, TK_RELOAD_VA), 0, RELOAD_SIZE);
+}
 
+/* States that XCR0 does not have would be #GP. */
+static void set_image(const struct tk_vcpu *vcpu)
+{
+	const struct tk_kvm *kvm = vcpu->vm->kvm;
+	u8 *image = reload_page(vcpu, TK_RELOAD_IMAGE_VA);
+	u64 *header = (u64 *)(void *)(image + XSAVE_HEADER);
+
+	memcpy(image, vcpu->xsave, kvm->image_size);
+	header[0] &= kvm->xcr0; /* XSTATE_BV */
+}
+
+/* The vCPU was put back: it starts at CPL 3 with the segments, and FPU, of its new life. */
+static void reload(struct tk_vcpu *vcpu, struct kvm_regs *regs)
+{
+	const u64 operands[] = {vcpu->sregs.fs.base, vcpu->sregs.gs.base, regs->rflags, regs->rax,
+				regs->rdx};
+
+	_Static_assert(sizeof(operands) == RELOAD_SIZE, "operands");
 	vcpu->reload = false;
 	vcpu->run->s.regs.sregs = vcpu->sregs;
 	vcpu->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
-	if (!is_pvm(vcpu))
+	if (!is_pvm(vcpu) && !vcpu->xsave)
 		return;
-	memcpy(reload_operands(vcpu), operands, RELOAD_SIZE);
+	vcpu->reloading = true;
+	memcpy(reload_page(vcpu, TK_RELOAD_VA), operands, RELOAD_SIZE);
+	if (vcpu->xsave)
+		set_image(vcpu);
 	regs->rcx = regs->rip;
 	regs->r11 = 0;
-	regs->rip = ENTRY_VA + TK_ENTRY_RELOAD;
+	regs->rip = RELOAD_VA + (vcpu->xsave ? TK_RELOAD_ALL : TK_RELOAD_SEGMENTS);
 }
 
 /*
@@ -124,7 +147,7 @@ static bool load_program(struct tk_vcpu *vcpu)
 	regs->rflags = (regs->rflags & RFLAGS_USER) | RFLAGS_FIXED | RFLAGS_IF;
 	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 	if (vcpu->reload) {
-		reload_segments(vcpu, regs);
+		reload(vcpu, regs);
 		return true;
 	}
 	if (vcpu->after_syscall) {
@@ -197,9 +220,21 @@ static void from_syscall(struct tk_vcpu *vcpu, enum tk_stop stop, struct tk_exit
 	vcpu->after_syscall = true;
 }
 
-static bool in_reload(u64 rip)
+/* Its operands are every vCPU's: what was stopped there begins anew. */
+static bool undo_reload(struct tk_vcpu *vcpu)
 {
-	return rip >= ENTRY_VA + TK_ENTRY_RELOAD && rip < ENTRY_VA + TK_ENTRY_SHIM;
+	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+	u64 operands[RELOAD_SIZE / sizeof(u64)];
+
+	if (!vcpu->reloading || (regs->rip & TK_PAGE_MASK) != RELOAD_VA)
+		return false;
+	memcpy(operands, reload_page(vcpu, TK_RELOAD_VA), RELOAD_SIZE);
+	regs->rip = regs->rcx;
+	regs->rflags = regs->r11 = operands[2];
+	regs->rax = operands[3];
+	regs->rdx = operands[4];
+	vcpu->reload = true;
+	return true;
 }
 
 /* It will leave as soon as it runs on. */
@@ -222,14 +257,8 @@ static void from_between(struct tk_vcpu *vcpu)
 		keep_in_entry(vcpu);
 		return;
 	}
-	if (is_pvm(vcpu) && in_reload(regs->rip)) {
-		/* Its operands are every vCPU's: it begins anew. */
-		regs->rip = regs->rcx;
-		regs->rflags &= ~RFLAGS_RF; /* of the stub's own faults */
-		regs->r11 = regs->rflags;
-		vcpu->reload = true;
+	if (undo_reload(vcpu))
 		return;
-	}
 	place = tk_shim_unwind(vcpu);
 	if (place == TK_SHIM_BEGUN)
 		regs->rip -= SYSCALL_LEN; /* the call is not made yet */
@@ -433,7 +462,6 @@ static void decode_error(struct tk_vcpu *vcpu, int error, struct tk_exit *exit)
 
 void tk_vcpu_run(struct tk_vcpu *vcpu, struct tk_exit *exit)
 {
-	bool reload = vcpu->reload;
 	int rc;
 
 	*exit = (struct tk_exit){0};
@@ -453,8 +481,11 @@ void tk_vcpu_run(struct tk_vcpu *vcpu, struct tk_exit *exit)
 		decode_error(vcpu, rc, exit);
 	else
 		decode(vcpu, exit);
-	if (reload && !vcpu->in_entry)
-		memset(reload_operands(vcpu), 0, RELOAD_SIZE);
+	if (vcpu->reloading)
+		clear_reload(vcpu);
+	vcpu->reloading = false;
+	if (!vcpu->reload)
+		vcpu->xsave = NULL;
 	vcpu->shim_kept &= vcpu->in_entry;
 }
 

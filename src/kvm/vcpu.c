@@ -302,6 +302,7 @@ int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const stru
 	memcpy(tk_vcpu_kregs(vcpu), regs, sizeof(*regs));
 	vcpu->stop = TK_STOP_USER;
 	vcpu->after_syscall = vcpu->in_entry = vcpu->broken = vcpu->shim_kept = false;
+	vcpu->xsave = NULL;
 	/* On PVM even a new one may find another's selectors. RCX shows who can bear the cure. */
 	vcpu->reload = (used || regs->rcx == regs->rip) && vm->kvm->sync_sregs &&
 		       vm->kvm->cr4 & CR4_FSGSBASE;
@@ -316,7 +317,8 @@ int tk_vcpu_restore(struct tk_vcpu *vcpu, const struct tk_uregs *regs, u64 fs_ba
 
 	if (vcpu->broken || vcpu->in_entry || !kvm->sync_sregs || !(kvm->cr4 & CR4_FSGSBASE))
 		return -ESTALE;
-	if (ioctl(vcpu->fd, KVM_SET_XSAVE, xsave))
+	vcpu->xsave = kvm->image_size ? xsave : NULL;
+	if (!vcpu->xsave && ioctl(vcpu->fd, KVM_SET_XSAVE, xsave))
 		return -ESTALE;
 	memcpy(tk_vcpu_kregs(vcpu), regs, sizeof(*regs));
 	vcpu->sregs.fs.base = fs_base;
@@ -324,7 +326,7 @@ int tk_vcpu_restore(struct tk_vcpu *vcpu, const struct tk_uregs *regs, u64 fs_ba
 	vcpu->stop = TK_STOP_USER;
 	vcpu->after_syscall = false;
 	vcpu->reload = true;
-	return 0;
+	return vcpu->xsave ? 0 : 1;
 }
 
 void tk_vcpu_destroy(struct tk_vcpu *vcpu)
@@ -385,6 +387,10 @@ int tk_vcpu_get_xsave(struct tk_vcpu *vcpu, void *area, size_t size)
 
 	if (size < kvm->xsave_size)
 		return -EINVAL;
+	if (vcpu->xsave) {
+		memcpy(area, vcpu->xsave, kvm->xsave_size);
+		return 0;
+	}
 	return ioctl(vcpu->fd, kvm->xsave2 ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, area) ? -errno : 0;
 }
 
@@ -392,5 +398,8 @@ int tk_vcpu_set_xsave(struct tk_vcpu *vcpu, const void *area, size_t size)
 {
 	if (size < vcpu->vm->kvm->xsave_size)
 		return -EINVAL;
-	return ioctl(vcpu->fd, KVM_SET_XSAVE, area) ? -errno : 0;
+	if (ioctl(vcpu->fd, KVM_SET_XSAVE, area))
+		return -errno;
+	vcpu->xsave = NULL;
+	return 0;
 }

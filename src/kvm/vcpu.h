@@ -121,7 +121,8 @@ int tk_vcpu_create(struct tk_vcpu **ret, struct tk_vm *vm, gpa_t cr3, const stru
 void tk_vcpu_destroy(struct tk_vcpu *vcpu);
 
 /*
- * Give a vCPU that ran the state of one that was just created with these, and @xsave. One ioctl.
+ * Give a vCPU that ran the state of one that was just created with these, and @xsave (as
+ * tk_vcpu_get_xsave() gives it), which is kept until it has run. Returns how many ioctls that took.
  * -ESTALE: it stopped where that cannot be; destroy it and create another.
  */
 int tk_vcpu_restore(struct tk_vcpu *vcpu, const struct tk_uregs *regs, u64 fs_base, u64 gs_base,

@@ -229,13 +229,15 @@ void tk_cpu_park(struct tk_task *task)
 static void restore_vcpu(struct cpu *cpu, const struct cpu *from)
 {
 	struct tk_vcpu *vcpu = cpu->vcpu;
+	int rc;
 
 	if (!cpu->ran) {
 		*cpu->task->regs = from->regs;
 		return;
 	}
-	if (!tk_vcpu_restore(vcpu, &from->regs, from->fs_base, from->gs_base, from->xsave)) {
-		machine_of(cpu->task)->fork->vcpu_ioctls++;
+	rc = tk_vcpu_restore(vcpu, &from->regs, from->fs_base, from->gs_base, from->xsave);
+	if (rc >= 0) {
+		machine_of(cpu->task)->fork->vcpu_ioctls += (unsigned int)rc;
 		return;
 	}
 	tk_vcpu_destroy(vcpu);

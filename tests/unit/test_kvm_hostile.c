@@ -123,6 +123,7 @@ static void test_kernel_area_is_closed(void **state)
 		try_kernel_page(TK_VDSO_VA, true, true);
 	}
 	try_kernel_page(ENTRY_VA, PVM, PVM);
+	try_kernel_page(RELOAD_VA, true, true);
 }
 
 static void test_jump_to_each_stub_is_a_page_fault(void **state)
@@ -153,9 +154,23 @@ static void test_jump_to_the_entry_page_is_a_system_call(void **state)
 		assert_true(rig.exit.kind == TK_EXIT_FAULT || targets[i] == ENTRY_VA);
 	}
 	/* INT3 is a trap: behind the last one other code begins (test_kvm_shim.c). */
-	for (u64 off = 1; off < TK_ENTRY_RELOAD - 1; off++) {
+	for (u64 off = 1; off < TK_ENTRY_SHIM - 1; off++) {
 		LOAD_WITH_RBX(jump_rbx, ENTRY_VA + off);
 		rig_expect(&rig, TK_EXIT_FAULT);
+	}
+}
+
+/* Whatever it loads is the program's own affair, and every stray byte a trap or the same. */
+static void test_a_jump_to_the_reload_page_harms_nobody(void **state)
+{
+	for (u64 off = 0; off < 0x80; off++) {
+		LOAD_WITH_RBX(jump_rbx, RELOAD_VA + off);
+		rig.r->rcx = RIG_CODE + 2;
+		rig_run(&rig);
+		assert_int_not_equal(rig.exit.kind, TK_EXIT_FAILED);
+		assert_int_not_equal(rig.exit.kind, TK_EXIT_SHUTDOWN);
+		rig_load(&rig, syscall_twice);
+		rig_expect(&rig, TK_EXIT_SYSCALL);
 	}
 }
 
@@ -430,6 +445,7 @@ int main(void)
 		RIG_TEST(test_kernel_area_is_closed),
 		RIG_TEST(test_jump_to_each_stub_is_a_page_fault),
 		RIG_TEST(test_jump_to_the_entry_page_is_a_system_call),
+		RIG_TEST(test_a_jump_to_the_reload_page_harms_nobody),
 		RIG_TEST(test_no_port_is_the_programs),
 		RIG_TEST(test_alien_exit_leaves_nothing_behind),
 		RIG_TEST(test_single_step_over_syscall),

@@ -40,8 +40,9 @@
 #define PTE_AD 0x60ull
 #define PTE_NX (1ull << 63)
 
-#define ENTRY_VA ((u64)TK_KERNEL_VA + TK_AREA_ENTRY)
-#define STUBS_VA ((u64)TK_KERNEL_VA + TK_AREA_STUBS)
+#define ENTRY_VA  ((u64)TK_KERNEL_VA + TK_AREA_ENTRY)
+#define STUBS_VA  ((u64)TK_KERNEL_VA + TK_AREA_STUBS)
+#define RELOAD_VA ((u64)TK_KERNEL_VA + TK_AREA_RELOAD)
 
 /* Guest code, assembled in place: GUEST(name, "instructions") declares name[] and name_end[]. */
 #define GUEST(name, text)                                                                          \

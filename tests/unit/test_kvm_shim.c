@@ -275,7 +275,7 @@ static void test_a_jump_to_any_byte_of_it_harms_nobody(void **state)
 
 	if (no_shim())
 		return;
-	for (u64 off = TK_ENTRY_RELOAD; off < 0x180; off++)
+	for (u64 off = TK_ENTRY_SHIM; off < 0x180; off++)
 		for (size_t i = 0; i < TK_ARRAY_SIZE(pages); i++) {
 			give(N);
 			fill_page(pages[i]);

@@ -133,6 +133,142 @@ static void test_a_used_vcpu_is_as_good_as_new(void **state)
 	assert_int_equal(rig.r->r14, 0x37f);
 }
 
+/* Frozen with FS base, x87, SSE and MXCSR of its own, changed, and put back. */
+GUEST(set_everything,
+      "wrfsbase %rbx\nmovq %rbx, %xmm3\nfld1\npushq $0x1f00\nldmxcsr (%rsp)\nsyscall\n");
+GUEST(change_everything,
+      "xor %ebx, %ebx\nwrfsbase %rbx\npxor %xmm3, %xmm3\nfninit\n"
+      "pushq $0x1f80\nldmxcsr (%rsp)\nmov $0x2b, %eax\nmov %eax, %ds\nsyscall\n");
+GUEST(change_avx, "vmovups (%rsi), %ymm7\nsyscall\n");
+GUEST(show_avx, "vmovups %ymm7, (%rsi)\nsyscall\n");
+
+static void *frozen_xsave(void)
+{
+	void *area = calloc(1, kvm.xsave_size);
+
+	assert_int_equal(tk_vcpu_get_xsave(rig.vcpu, area, kvm.xsave_size), 0);
+	return area;
+}
+
+/* As tasks are frozen: in a system call. */
+static struct tk_uregs registers(void)
+{
+	struct tk_uregs regs = {
+		.rip = RIG_CODE,
+		.rsp = RIG_DATA + 0x1000,
+		.rflags = 0xa03, /* OF IF CF */
+		.rax = 0x1234567887654321,
+		.rdx = 0x8765432112345678,
+		.rbp = 77,
+		.r15 = 99,
+	};
+
+	regs.rcx = regs.rip;
+	regs.r11 = regs.rflags;
+	return regs;
+}
+
+static void expect_as_frozen(u64 fs_base)
+{
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	assert_int_equal(rig.r->rbx, fs_base);
+	assert_int_equal(rig.r->rbp, 0x77000);
+	assert_int_equal((rig.r->rax >> 11) & 7, 7); /* TOP: one on the stack */
+	assert_int_equal(rig.r->r12, 0x1f00);
+	assert_int_equal((u16)rig.r->r13, 0);
+	assert_int_equal(rig.r->r14, 0x37f);
+	assert_int_equal(rig.r->rdx, registers().rdx);
+	assert_int_equal(rig.r->r15, 99);
+}
+
+static void put_back(const void *xsave)
+{
+	const struct tk_uregs regs = registers();
+
+	assert_int_equal(tk_vcpu_restore(rig.vcpu, &regs, 0x55000, 0x66000, xsave), 0);
+	memset(rig.mem, 0xcc, 4096);
+	memcpy(rig.mem, show_everything, (size_t)(show_everything_end - show_everything));
+}
+
+static void test_a_vcpu_is_put_back_without_an_ioctl(void **state)
+{
+	void *xsave, *now = calloc(1, kvm.xsave_size);
+	u64 base;
+
+	if (!(kvm.cr4 >> 16 & 1) || !kvm.sync_sregs)
+		skip();
+	assert_true(kvm.image_size >= 576);
+	rig_load(&rig, set_everything);
+	rig.r->rbx = 0x77000;
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	xsave = frozen_xsave();
+	rig_load(&rig, change_everything);
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	put_back(xsave);
+	/* what it will have is what is said to be there */
+	assert_int_equal(tk_vcpu_get_xsave(rig.vcpu, now, kvm.xsave_size), 0);
+	assert_memory_equal(now, xsave, kvm.xsave_size);
+	assert_int_equal(tk_vcpu_get_segbase(rig.vcpu, TK_GS_BASE, &base), 0);
+	assert_int_equal(base, 0x66000);
+	expect_as_frozen(0x55000);
+	assert_int_equal(tk_vcpu_get_segbase(rig.vcpu, TK_GS_BASE, &base), 0);
+	assert_int_equal(base, 0x66000);
+	/* nothing of it is left where the program could read it */
+	for (u64 at = 0; at < 4096; at++)
+		assert_int_equal(((const u8 *)tk_vm_vvar(rig.vm))[TK_VVAR_SIZE - 4096 + at], 0);
+	free(xsave);
+	free(now);
+}
+
+static void test_putting_back_can_be_interrupted(void **state)
+{
+	const struct tk_uregs want = registers();
+	void *xsave;
+
+	if (!(kvm.cr4 >> 16 & 1) || !kvm.sync_sregs)
+		skip();
+	rig_load(&rig, set_everything);
+	rig.r->rbx = 0x77000;
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	xsave = frozen_xsave();
+	rig_load(&rig, change_everything);
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	put_back(xsave);
+	for (int i = 0; i < 3; i++) {
+		tk_vcpu_kick(rig.vcpu);
+		tk_vcpu_run(rig.vcpu, &rig.exit);
+		assert_int_equal(rig.exit.kind, TK_EXIT_INTERRUPTED);
+		assert_memory_equal(tk_vcpu_regs(rig.vcpu), &want, sizeof(want));
+	}
+	expect_as_frozen(0x55000);
+	free(xsave);
+}
+
+static void test_avx_is_put_back(void **state)
+{
+	u8 *data = rig.mem + 4096;
+	struct tk_uregs regs = registers();
+	void *xsave;
+
+	if (!(kvm.cr4 >> 16 & 1) || !kvm.sync_sregs || !(kvm.xcr0 & 4))
+		skip();
+	for (int i = 0; i < 32; i++)
+		data[i] = (u8)(i * 7 + 1);
+	rig_load(&rig, change_avx);
+	rig.r->rsi = RIG_DATA;
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	xsave = frozen_xsave();
+	rig_load(&rig, change_avx);
+	rig.r->rsi = RIG_DATA + 64;
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	regs.rsi = RIG_DATA + 128;
+	assert_int_equal(tk_vcpu_restore(rig.vcpu, &regs, 0, 0, xsave), 0);
+	memcpy(rig.mem, show_avx, (size_t)(show_avx_end - show_avx));
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	assert_memory_equal(data + 128, data, 32);
+	free(xsave);
+}
+
 static void test_vcpus_of_one_vm_are_apart(void **state)
 {
 	struct rig other = rig;
@@ -189,6 +325,9 @@ int main(void)
 		RIG_TEST(test_vector_state_survives),
 		RIG_TEST(test_xsave_is_read_and_written),
 		RIG_TEST(test_a_used_vcpu_is_as_good_as_new),
+		RIG_TEST(test_a_vcpu_is_put_back_without_an_ioctl),
+		RIG_TEST(test_putting_back_can_be_interrupted),
+		RIG_TEST(test_avx_is_put_back),
 		RIG_TEST(test_vcpus_of_one_vm_are_apart),
 		RIG_TEST(test_vcpus_run_out_with_eagain),
 	};
