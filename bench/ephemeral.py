@@ -4,7 +4,10 @@
 
 For each server: the median latency of one client, with a connection that stays open and with a new one
 for each request, and the throughput of eight clients and one worker; then, with -e, what the counters say of one
-request. The programs are those of tests/ephemeral.
+request, what the first one of a fresh fork takes, and what an idle fork costs (its share of memory when there are 50
+more: anonymous memory of kvmserver, and memory of the host's kernel, which is /proc/meminfo's and so includes whatever
+else happened meanwhile). First of all, resets beside memcpy (bench/reset.c). The programs are those of
+tests/ephemeral.
 
     bench/ephemeral.py [--build DIR] [--seconds N] [--warmup N] [NAME...]
 """
@@ -64,10 +67,10 @@ def wrk(port, clients, *headers):
 
 
 class Running:
-    def __init__(self, argv, port):
+    def __init__(self, argv, port, err=None):
         self.port = port
         self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                     stderr=log, cwd=directory,
+                                     stderr=err or log, cwd=directory,
                                      env={"PATH": PATH, "HOME": directory, "NO_COLOR": "1",
                                           "DENO_NO_UPDATE_CHECK": "1"})
 
@@ -111,6 +114,52 @@ def rss_anon(pid):
         return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1))
 
 
+FORKS = 50
+
+
+def kernel_memory():
+    """KiB that the host's kernel holds for processes: the least of some looks, as others come and go."""
+    names = ("SUnreclaim", "KernelStack", "PageTables", "SecPageTables", "VmallocUsed", "Percpu")
+    least = None
+    for _ in range(5):
+        with open("/proc/meminfo") as f:
+            values = dict(re.findall(r"^(\w+):\s+(\d+)", f.read(), re.M))
+        now = sum(int(values.get(name, 0)) for name in names)
+        least = now if least is None else min(least, now)
+        time.sleep(0.1)
+    return least
+
+
+def idle_forks(argv, port):
+    """Each with its worker: a VM, its memory slots and dirty ring, tables of pages, a thread."""
+    found = []
+    for forks in (1, 1 + FORKS):
+        base = kernel_memory()
+        with Running([argv[0], "-t", str(forks), *argv[1:]], port) as server:
+            found.append((kernel_memory() - base, rss_anon(server.proc.pid)))
+    (kernel, rss), (more_kernel, more_rss) = found
+    print("  idle fork: %.0f KiB of kvmserver's anonymous memory, kernel memory of an idle fork: "
+          "%.0f KiB" % ((more_rss - rss) / FORKS, (more_kernel - kernel) / FORKS), flush=True)
+
+
+def first_requests(argv, port):
+    """A fork after a request that it died of is as good as a new one: none has served before."""
+    with tempfile.TemporaryFile("w+") as err:
+        with Running([argv[0], "-v", *argv[1:]], port, err):
+            for _ in range(20):
+                urllib.request.urlopen("http://127.0.0.1:%d/" % port, timeout=60).read()
+        err.seek(0)
+        took = [float(n) for n in re.findall(r"guest ([\d.]+) ms", err.read())]
+    print("  requests of a fresh fork: first %.2f ms, second %.2f ms, then %.2f ms (median)" % (
+        took[0], took[1], sorted(took[2:])[len(took[2:]) // 2]), flush=True)
+
+
+def resets():
+    print("resets of pages of which each has one word changed", flush=True)
+    subprocess.run([os.path.join(args.build, "bench", "reset"),
+                    os.path.join(args.build, "bench", "dirty")], check=True)
+
+
 def measure(kind, argv, port):
     with Running(argv, port) as server:
         kept = wrk(port, 1)[0]
@@ -142,6 +191,9 @@ def bench(name):
     measure("machine", [*vm, "-w", str(args.warmup), "run", *program], port)
     measure_ephemeral([*vm, "-e", "-w", str(args.warmup), "--metrics",
                        "127.0.0.1:%d" % metrics_port, "run", *program], port, metrics_port)
+    forks = [*vm, "-e", "-w", str(args.warmup), "run", *program]
+    first_requests(forks, port)
+    idle_forks(forks, port)
 
 
 parser = argparse.ArgumentParser(description=__doc__,
@@ -154,5 +206,6 @@ args = parser.parse_args()
 args.build = os.path.abspath(args.build)
 directory = tempfile.mkdtemp(prefix="tinykvm-bench.")
 log = open(os.path.join(directory, "log"), "w")
+resets()
 for wanted in args.names or PROGRAMS:
     bench(wanted)
