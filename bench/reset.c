@@ -155,6 +155,40 @@ static void measure(struct tkvm_image *image, int fd, uint32_t pages, unsigned i
 	free(copy);
 }
 
+/* Forks made before others have served a request, and after: the first request of each. */
+static void measure_first(struct tkvm_image *image, int fd, uint32_t pages, unsigned int forks)
+{
+	double *took = calloc(forks, sizeof(*took)), *made = calloc(forks, sizeof(*made));
+	struct tkvm_machine *fork;
+	struct tkvm_error err = {0};
+	double start;
+
+	for (unsigned int learned = 0; learned < 2; learned++) {
+		for (unsigned int i = 0; i < forks; i++) {
+			start = now_us();
+			if (tkvm_image_fork(image, NULL, &fork, &err))
+				die("fork", &err);
+			made[i] = now_us() - start;
+			if (write(fd, &pages, sizeof(pages)) != sizeof(pages))
+				exit(1);
+			start = now_us();
+			run(fork);
+			took[i] = now_us() - start;
+			tkvm_machine_destroy(fork);
+		}
+		printf("fresh fork, %s: made in %.0f us, first request of %u pages %.0f us\n",
+		       learned ? "others have served" : "none has served", median(made, forks),
+		       pages, median(took, forks));
+		if (tkvm_image_fork(image, NULL, &fork, &err))
+			die("fork", &err);
+		for (unsigned int i = 0; i < 20; i++)
+			time_reset(fork, fd, pages);
+		tkvm_machine_destroy(fork);
+	}
+	free(took);
+	free(made);
+}
+
 int main(int argc, char **argv)
 {
 	static const uint32_t pages[] = {0, 6, 50, 200, 1000};
@@ -176,6 +210,7 @@ int main(int argc, char **argv)
 	to = from + MAX_PAGES * PAGE;
 	master = boot(argv[1], (const int[]){fds[0], 1, 2});
 	tkvm_machine_destroy(make_fork(master, &image));
+	measure_first(image, fds[1], 200, 30);
 	printf("pages   copied      equal         reset        memcpy    ratio  without the "
 	       "rest\n");
 	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)

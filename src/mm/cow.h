@@ -66,8 +66,10 @@ struct tk_mm_image {
 	u32 top_chunk, n_bound;
 	struct tk_chunk *chunks; /* top_chunk */
 	u8 *pages;		 /* top_chunk * TK_CHUNK_PAGES */
-	int memfd;		 /* content, at arena offsets */
-	const u8 *view;		 /* of it, to read; holes are not to be touched */
+	atomic_ullong *usual;	 /* by page: forks write it in request after request */
+	atomic_uint n_usual;
+	int memfd;	/* content, at arena offsets */
+	const u8 *view; /* of it, to read; holes are not to be touched */
 	u64 bytes;
 
 	int tables_fd;
@@ -82,7 +84,8 @@ struct tk_cow_range {
 	gva_t start, end;
 };
 
-#define TK_JOURNAL_MAX 256 /* ranges; then it becomes one that covers all */
+#define TK_USUAL_MAX   1024 /* pages that a new fork has at once */
+#define TK_JOURNAL_MAX 256  /* ranges; then it becomes one that covers all */
 
 struct tk_hot {
 	u32 page;
@@ -178,6 +181,7 @@ void tk_cow_punched(struct tk_mm *mm, gva_t start, gva_t end);
 int tk_cow_detach(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end);
 
 /* hot.c */
+void tk_hot_populate(struct tk_mm *mm); /* what other forks write in every request */
 void tk_hot_add(struct tk_mm *mm, u64 page);
 void tk_hot_collect(struct tk_mm *mm);
 /* Forget pages whose translations are gone and whose content is the frozen one. */

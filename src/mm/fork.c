@@ -267,9 +267,11 @@ static int fill(struct tk_mm *mm, const struct tk_mm_fork_options *opts)
 		rc = bind_chunks(mm);
 	for (unsigned int i = 0; i < cow->image->n_vmas && !rc; i++)
 		rc = clone_vma(mm, &cow->image->vmas[i]);
-	if (!rc)
-		copy_scalars(mm);
-	return rc;
+	if (rc)
+		return rc;
+	tk_hot_populate(mm);
+	copy_scalars(mm);
+	return 0;
 }
 
 int tk_mm_fork(struct tk_mm **ret, struct tk_mm_image *image, const struct tk_mm_fork_options *opts,

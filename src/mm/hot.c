@@ -28,6 +28,53 @@
 /* A page that is found changed so often in a row is only compared in one of so many resets. */
 #define BUSY	4
 #define GLIMPSE 16
+/* And changed so often in a row, it is what requests usually change. */
+#define USUAL 8
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; EINVAL before */
+#endif
+
+/* As an image outlives its forks, so does what they learn of it: no more than where to begin. */
+static void note_usual(const struct tk_cow *cow, u64 page, bool usual)
+{
+	struct tk_mm_image *image = cow->image;
+	unsigned long long bit = 1ull << page % 64, old;
+
+	if (!tk_image_has(image, page))
+		return;
+	if (usual && atomic_load_explicit(&image->n_usual, memory_order_relaxed) >= TK_USUAL_MAX)
+		return;
+	if (usual)
+		old = atomic_fetch_or_explicit(&image->usual[page / 64], bit, memory_order_relaxed);
+	else
+		old = atomic_fetch_and_explicit(&image->usual[page / 64], ~bit,
+						memory_order_relaxed);
+	if (usual != !!(old & bit))
+		atomic_fetch_add_explicit(&image->n_usual, usual ? 1 : -1u, memory_order_relaxed);
+}
+
+/* Its own copies of them: a first write is then half as dear. Nothing depends on it. */
+void tk_hot_populate(struct tk_mm *mm)
+{
+	const struct tk_mm_image *image = mm->cow->image;
+	u64 end = (u64)image->top_chunk * TK_CHUNK_PAGES, n;
+
+	for (u64 page = 0; page < end; page += n) {
+		u64 word = atomic_load_explicit(&image->usual[page / 64], memory_order_relaxed);
+
+		word >>= page % 64;
+		if (!word) {
+			n = 64 - page % 64;
+			continue;
+		}
+		n = (u64)__builtin_ctzll(word);
+		if (n)
+			continue;
+		n = ~word ? (u64)__builtin_ctzll(~word) : 64;
+		(void)madvise(tk_page_hva(mm, page), n << TK_PAGE_SHIFT, MADV_POPULATE_WRITE);
+	}
+}
 
 void tk_hot_add(struct tk_mm *mm, u64 page)
 {
@@ -46,6 +93,8 @@ void tk_hot_add(struct tk_mm *mm, u64 page)
 		cow->hot = hot;
 		cow->room_hot = room;
 	}
+	if (tk_bit(cow->was_cold, page))
+		note_usual(cow, page, true);
 	cow->hot[cow->n_hot++] = (struct tk_hot){.page = (u32)page};
 	cow->is_hot[page / 64] |= 1ull << page % 64;
 }
@@ -237,6 +286,7 @@ static bool is_cold(const struct tk_cow *cow, const struct tk_hot *hot)
 {
 	if (hot->idle < (tk_bit(cow->was_cold, hot->page) ? COLD_AGAIN : COLD))
 		return false;
+	note_usual(cow, hot->page, false);
 	cow->was_cold[hot->page / 64] |= 1ull << hot->page % 64;
 	return true;
 }
@@ -293,6 +343,8 @@ int tk_hot_restore(struct tk_mm *mm)
 		cow->usage.equal_pages += verdict == EQUAL;
 		hot.idle = verdict == EQUAL ? (u16)(hot.idle + 1) : 0;
 		hot.changed = verdict == COPIED ? (u16)(hot.changed + 1) : 0;
+		if (hot.changed == USUAL)
+			note_usual(cow, hot.page, true);
 		if (verdict == GONE || is_cold(cow, &hot) || kept >= cow->max_hot)
 			rc = give_back(mm, &drop, hot.page);
 		else

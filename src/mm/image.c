@@ -2,9 +2,9 @@
 /*
  * An image as a whole: made of a machine's address space, and freed with the last reference.
  *
- * Nothing but the count of references is ever written after tk_mm_freeze() returned, so threads
- * need no lock. What it takes from the frozen address space are references (of backings): that
- * has to be destroyed before forks are made, or by the same thread.
+ * Nothing but the count of references, and hints (image->usual), is ever written after
+ * tk_mm_freeze() returned, so threads need no lock. What it takes from the frozen address space are
+ * references (of backings): that has to be destroyed before forks are made, or by the same thread.
  *
  * Two sealed memfds hold it: the guest's content at its place in the arena, and the page tables.
  */
@@ -44,6 +44,7 @@ static void destroy(struct tk_mm_image *image)
 	free(image->vmas);
 	free(image->chunks);
 	free(image->pages);
+	free(image->usual);
 	free(image->tables_info);
 	free(image);
 }
@@ -145,7 +146,8 @@ static int copy_chunks(const struct tk_mm *mm, struct tk_mm_image *image)
 	image->n_bound = mm->n_bound;
 	image->chunks = calloc(mm->top_chunk + 1, sizeof(*image->chunks));
 	image->pages = calloc((u64)mm->top_chunk * TK_CHUNK_PAGES + 1, 1);
-	if (!image->chunks || !image->pages)
+	image->usual = calloc((u64)mm->top_chunk * TK_CHUNK_PAGES / 64 + 1, sizeof(*image->usual));
+	if (!image->chunks || !image->pages || !image->usual)
 		return -ENOMEM;
 	memcpy(image->chunks, mm->chunks, mm->top_chunk * sizeof(*image->chunks));
 	return 0;

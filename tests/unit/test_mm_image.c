@@ -576,6 +576,81 @@ static void test_pages_that_come_back_stay(void **state)
 	assert_int_equal(usage(f).copied_pages, 0);
 }
 
+/* Of the 50 pages that are written here. */
+static unsigned int given_to_a_new_fork(struct fixture *f)
+{
+	struct tk_mm *mm = rig_fork(f->image), *kept = f->mm;
+	u64 bytes;
+
+	f->mm = mm;
+	bytes = private_bytes(f);
+	f->mm = kept;
+	rig_check(mm);
+	for (unsigned int i = 0; i < 10; i++)
+		assert_int_equal(*rig_plain(mm, f->heap + i * PAGE), i + 1);
+	assert_int_equal(*rig_plain(mm, f->heap + 49 * PAGE), 0);
+	tk_mm_destroy(mm);
+	return (unsigned int)(bytes / PAGE);
+}
+
+/* A new fork has its own copies of what others wrote in one request after the other. */
+static void test_new_forks_begin_with_what_is_usual(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int none = given_to_a_new_fork(f);
+
+	for (int round = 0; round < 8; round++) {
+		assert_int_equal(given_to_a_new_fork(f), none);
+		for (unsigned int i = 0; i < 50; i++)
+			assert_true(rig_poke(f->mm, f->heap + i * PAGE, (u8)(150 + round)));
+		assert_true(rig_poke(f->mm, f->heap + (u64)(100 + round) * PAGE, 1));
+		assert_true(rig_poke(f->mm, f->shared, 200));
+		assert_int_equal(tk_mm_reset(f->mm), 0);
+	}
+	assert_int_equal(given_to_a_new_fork(f), none + 50);
+	/* not any more */
+	for (int round = 0; round < 100; round++) {
+		assert_true(rig_poke(f->mm, f->heap, 200));
+		assert_int_equal(tk_mm_reset(f->mm), 0);
+	}
+	assert_int_equal(given_to_a_new_fork(f), none + 1);
+	/* written with the frozen bytes, again and again: no reset copies it, but it is usual, too
+	 */
+	for (int round = 0; round < 100; round++) {
+		assert_true(rig_poke(f->mm, f->heap, 200));
+		assert_true(rig_poke(f->mm, f->heap + PAGE, 2));
+		assert_int_equal(tk_mm_reset(f->mm), 0);
+	}
+	assert_int_equal(given_to_a_new_fork(f), none + 2);
+	rig_reset(f->mm);
+}
+
+/* However many one fork writes. */
+static void test_what_is_usual_is_bounded(void **state)
+{
+	struct tk_mm *mm = rig_new(TK_GIB(1), 0, 1000);
+	gva_t data = rig_map(mm, TK_MIB(12), RW);
+	struct fixture f = {0};
+	u64 bytes;
+
+	for (u64 i = 0; i < TK_MIB(12); i += PAGE)
+		poke(mm, data + i, 1);
+	f.image = rig_freeze(mm);
+	tk_mm_destroy(mm);
+	f.mm = rig_fork(f.image);
+	for (u8 round = 0; round < 9; round++) {
+		for (u64 i = 0; i < TK_MIB(12); i += PAGE)
+			assert_true(rig_poke(f.mm, data + i, 200));
+		assert_int_equal(tk_mm_reset(f.mm), 0);
+	}
+	tk_mm_destroy(f.mm);
+	f.mm = rig_fork(f.image);
+	bytes = private_bytes(&f);
+	assert_in_range(bytes / PAGE, 900, 1200);
+	tk_mm_destroy(f.mm);
+	tk_mm_image_put(f.image);
+}
+
 static void test_no_more_is_hot_than_allowed(void **state)
 {
 	struct fixture *f = *state;
@@ -837,6 +912,8 @@ int main(void)
 		fork_test(test_a_steady_load_is_only_copied),
 		fork_test(test_pages_grow_cold),
 		fork_test(test_pages_that_come_back_stay),
+		fork_test(test_new_forks_begin_with_what_is_usual),
+		cmocka_unit_test(test_what_is_usual_is_bounded),
 		fork_test_with(test_no_more_is_hot_than_allowed, setup_small_hot),
 		fork_test_with(test_each_run_has_its_memory, setup_limited),
 		cmocka_unit_test(test_emptied_tables_stay_empty),
