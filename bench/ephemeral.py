@@ -100,9 +100,11 @@ def report(before, after, rss):
         return after.get(name, 0) - before.get(name, 0)
     n = of("requests_total")
     pages = of("copied_pages_total") / n
-    print("  one request: %.1f exits, %.2f of them faults, %.2f vCPU ioctls but KVM_RUN, "
+    print("  one request: %.1f exits, %.2f of them page faults, %.2f interruptions, "
+          "%.2f vCPU ioctls but KVM_RUN, "
           "%.0f pages put back (%.0f looked at in vain), reset %.0f us, %.2f reset by force" % (
-              of("exits_total") / n, (of("exits_total") - of("syscalls_total")) / n,
+              of("exits_total") / n, of("faults_total") / n,
+              (of("exits_total") - of("syscalls_total") - of("faults_total")) / n,
               of("vcpu_ioctls_total") / n, pages, of("equal_pages_total") / n,
               of('phase_seconds_sum{phase="reset"}') / n * 1e6, of("stale_total") / n))
     print("  memory of the fork alone: %.0f KiB; kvmserver's anonymous memory: %d KiB" % (

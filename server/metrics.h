@@ -29,6 +29,7 @@
 	X(refused, "refused_total", "error responses of kvmserver's own")                          \
 	X(exits, "exits_total", "times that programs left to the library")                         \
 	X(syscalls, "syscalls_total", "system calls of programs")                                  \
+	X(faults, "faults_total", "page faults among the exits")                                   \
 	X(copied_pages, "copied_pages_total", "pages put back by resets")                          \
 	X(equal_pages, "equal_pages_total", "pages that resets found unchanged")                   \
 	X(vcpu_ioctls, "vcpu_ioctls_total", "ioctls on vCPUs other than KVM_RUN")                  \

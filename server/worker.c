@@ -43,7 +43,7 @@ struct ks_worker {
 	struct ks_conn *conn; /* whose request is being served; under the lock */
 	uint64_t begun;	      /* when; under the lock */
 	atomic_int stop;
-	uint64_t exits, syscalls, hundred; /* of the fork, when last looked at */
+	uint64_t exits, syscalls, faults, hundred; /* of the fork, when last looked at */
 	struct tkvm_fork_stats last;
 	struct ks_counters counters;
 	char buf[BUF_SIZE];
@@ -64,7 +64,7 @@ static void set_fork(struct ks_worker *worker, struct tkvm_machine *fork)
 	pthread_mutex_lock(&worker->lock);
 	worker->fork = fork;
 	pthread_mutex_unlock(&worker->lock);
-	worker->exits = worker->syscalls = 0;
+	worker->exits = worker->syscalls = worker->faults = 0;
 	worker->last = (struct tkvm_fork_stats){0};
 }
 
@@ -179,14 +179,16 @@ static void renew_fork(struct ks_worker *worker)
 /* What the library counts, as far as it is cheap. */
 static void count_run(struct ks_worker *worker)
 {
-	struct tkvm_stats stats = {.size = offsetof(struct tkvm_stats, unknown_syscalls)};
+	struct tkvm_stats stats = {.size = offsetof(struct tkvm_stats, cpu_ns)};
 
 	if (!worker->fork || tkvm_machine_stats(worker->fork, &stats))
 		return;
 	ks_count(&worker->counters.exits, stats.exits - worker->exits);
 	ks_count(&worker->counters.syscalls, stats.syscalls - worker->syscalls);
+	ks_count(&worker->counters.faults, stats.faults - worker->faults);
 	worker->exits = stats.exits;
 	worker->syscalls = stats.syscalls;
+	worker->faults = stats.faults;
 }
 
 static void count_reset(struct ks_worker *worker)

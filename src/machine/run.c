@@ -200,7 +200,6 @@ static int begin(struct tkvm_machine *machine, const struct tkvm_run_limits *lim
 	machine->suspended = 0;
 	machine->slice_end = 0;
 	machine->look = true;
-	machine->poll_ns = 0;
 	atomic_store(&machine->kick, machine->own_kick);
 	return 0;
 }
