@@ -40,7 +40,7 @@
 #define KS_GAUGES(X)                                                                               \
 	X(hot_pages, "hot_pages", "pages that each reset looks at")                                \
 	X(dirty_pages, "dirty_pages", "pages that the last reset found changed")                   \
-	X(private_bytes, "private_bytes", "memory that only this fork has")
+	X(private_bytes, "private_bytes", "bytes of memory that only this fork has")
 
 /* X(field, "phase"): histograms of seconds. */
 #define KS_PHASES(X)                                                                               \

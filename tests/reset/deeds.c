@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <sys/personality.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 
 #include "guest/calls.h"
 #include "guest/layout.h"
@@ -40,6 +41,25 @@ static void memory_shared(int conn)
 static void memory_memfd(int conn)
 {
 	scribble(have.memfd_map, 8 * PAGE_SIZE);
+}
+
+/* Other pages at the same addresses, used so that every translation is of those. */
+static void memory_replaced(int conn)
+{
+	const int rw = PROT_READ | PROT_WRITE, over = MAP_PRIVATE | MAP_FIXED;
+	char *const at[] = {have.anon, have.file_private, have.read_only, have.wiped,
+			    have.reserved + (1 << 20)};
+
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		volatile char *p = mmap(at[i], 4 * PAGE_SIZE, rw, over | MAP_ANONYMOUS, -1, 0);
+
+		for (int page = 0; page < 4; page++)
+			p[page * PAGE_SIZE + 5] = (char)(p[page * PAGE_SIZE + 5] + 0x6e);
+		p = mmap(at[i] + PAGE_SIZE, 2 * PAGE_SIZE, PROT_READ, over, have.file, 0);
+		p[5] ? scribble(at[i], PAGE_SIZE) : (void)0;
+		mprotect(at[i], PAGE_SIZE, PROT_READ);
+		(void)*(volatile char *)at[i];
+	}
 }
 
 static void memory_by_kernel(int conn)
@@ -147,6 +167,19 @@ static void registers(int conn)
 		__asm__ volatile("vmovups %0, %%ymm9\n" ::"m"(numbers[0]));
 	if (__builtin_cpu_supports("avx512f"))
 		__asm__ volatile("vmovups %0, %%zmm29\n kxnorw %%k1, %%k1, %%k3" ::"m"(numbers));
+}
+
+/* Every selector that a program can load; the base of FS it needs back. */
+static void selectors(int conn)
+{
+	static const int values[] = {0x2b, 0, 3};
+	uint64_t fs;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(fs));
+	for (int i = 0; i < 3; i++) {
+		__asm__ volatile("mov %0, %%gs\n mov %0, %%ds\n mov %0, %%es" ::"r"(values[i]));
+		__asm__ volatile("mov %0, %%fs\n wrfsbase %1" ::"r"(values[i]), "r"(fs));
+	}
 }
 
 /* Nothing that uses thread-local memory works any more. */
@@ -533,6 +566,39 @@ static void on_stray(int signo)
 	siglongjmp(stray, 1);
 }
 
+static const uint64_t kernel_pages[] = {
+	TK_KERNEL_VA, TK_KERNEL_VA + TK_AREA_STUBS, TK_KERNEL_VA + TK_AREA_GDT,
+	TK_KERNEL_VA + TK_AREA_TSS, TK_VVAR_VA, TK_STACKS_VA, TK_SHIM_VA, 0x7ffffffff000,
+	0xffff800000000000, 0,
+	/* of these a program may run the code: no jumps into the middle */
+	TK_KERNEL_VA + TK_AREA_ENTRY, TK_VDSO_VA};
+#define KERNEL_PAGES (sizeof(kernel_pages) / sizeof(kernel_pages[0]))
+
+/* Stores, jumps, and pointers that the kernel writes through, into what is not the program's. */
+static void touch(uint64_t page, int jump)
+{
+	if (!sigsetjmp(stray, 1))
+		memset((void *)page, 0x5b, PAGE_SIZE);
+	if (jump && !sigsetjmp(stray, 1))
+		((void (*)(void))(page + 0x800))();
+	syscall(SYS_set_tid_address, page);
+	syscall(SYS_set_robust_list, page, 24);
+	(void)!readv(have.file, &(struct iovec){(void *)page, 100}, 1);
+	recvfrom(have.pair[1], (void *)page, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+}
+
+static void kernel_area_touched(int conn)
+{
+	struct sigaction act = {.sa_handler = on_stray, .sa_flags = SA_NODEFER}, old[2];
+
+	sigaction(SIGSEGV, &act, &old[0]);
+	sigaction(SIGBUS, &act, &old[1]);
+	for (size_t i = 0; i < KERNEL_PAGES; i++)
+		touch(kernel_pages[i], i < KERNEL_PAGES - 2);
+	sigaction(SIGSEGV, &old[0], NULL);
+	sigaction(SIGBUS, &old[1], NULL);
+}
+
 /* What is read ahead, and the page that PVM's shim writes (elsewhere there is none). */
 static void read_ahead(int conn)
 {
@@ -601,6 +667,27 @@ static void probe_content(int conn)
 	dprintf(conn, "memfd %zd %llx\n", got, (long long)hash(junk, sizeof(junk)));
 }
 
+/* By loads of the program's own: the VMM sees memory in another way. */
+static void probe_memory(int conn)
+{
+	const struct {
+		const char *at;
+		size_t pages;
+	} all[] = {{have.anon, 7},	    {have.anon + 8 * PAGE_SIZE, PAGES - 8},
+		   {have.shared, PAGES},    {have.file_private, 4},
+		   {have.file_shared, 4},   {have.reserved + (1 << 20), 256},
+		   {have.read_only, PAGES}, {have.memfd_map, 8},
+		   {have.wiped, 4},	    {(char *)sbrk(0) - 8 * PAGE_SIZE, 8}};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (size_t page = 0; page < all[i].pages; page++)
+			dprintf(conn, "%llx%c",
+				(long long)hash(all[i].at + page * PAGE_SIZE, PAGE_SIZE),
+				page % 8 == 7 ? '\n' : ' ');
+	/* A store, too, where there may be one. */
+	have.anon[PAGE_SIZE] = have.file_private[PAGE_SIZE] = have.shared[PAGE_SIZE] = 1;
+}
+
 static void probe_signals(int conn)
 {
 	struct sigaction action;
@@ -623,7 +710,7 @@ static void probe(int conn)
 {
 	char text[256] = "";
 
-	for (int i = 0; i < 22; i++)
+	for (int i = 0; i < 24; i++)
 		dprintf(conn, "r%d %llx%c", i, (long long)snapshot.regs[i],
 			i % 4 == 3 ? '\n' : ' ');
 	memset(snapshot.xsave + 512, 0,
@@ -631,6 +718,9 @@ static void probe(int conn)
 	memset(snapshot.xsave + 464, 0, 48);
 	dprintf(conn, "xsave %llx\n", (long long)hash(snapshot.xsave, sizeof(snapshot.xsave)));
 	probe_signals(conn);
+	raise(SIGUSR1);
+	dprintf(conn, "handled %d\n", handled);
+	probe_memory(conn);
 	probe_fds(conn);
 	probe_content(conn);
 	probe_file(conn, "/proc/self/maps");
@@ -644,6 +734,7 @@ const struct deed deeds[] = {
 	{"memory_write", memory_write},
 	{"memory_shared", memory_shared},
 	{"memory_memfd", memory_memfd},
+	{"memory_replaced", memory_replaced},
 	{"memory_by_kernel", memory_by_kernel},
 	{"memory_map", memory_map},
 	{"memory_unmap", memory_unmap},
@@ -654,6 +745,7 @@ const struct deed deeds[] = {
 	{"memory_break", memory_break},
 	{"memory_lock", memory_lock},
 	{"registers", registers},
+	{"selectors", selectors},
 	{"fs_base", fs_base},
 	{"spin", spin},
 	{"signals", signals},
@@ -685,6 +777,7 @@ const struct deed deeds[] = {
 	{"generation", generation},
 	{"process", process},
 	{"kernel_area", kernel_area},
+	{"kernel_area_touched", kernel_area_touched},
 	{"read_ahead", read_ahead},
 	{"probe", probe},
 	{NULL, NULL},

@@ -2,7 +2,7 @@
 /* One of everything, each with a history. */
 #include "guest.h"
 
-static volatile sig_atomic_t handled;
+volatile sig_atomic_t handled;
 
 static void on_signal(int signo)
 {

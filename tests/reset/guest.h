@@ -48,6 +48,7 @@ struct furniture {
 	char dirname[200];
 };
 extern struct furniture have;
+extern volatile sig_atomic_t handled; /* sum of the signals that the frozen handler had */
 
 struct deed {
 	const char *name;

@@ -27,6 +27,7 @@ static const struct deed {
 	{"memory_write", 0},
 	{"memory_shared", 0},
 	{"memory_memfd", 0},
+	{"memory_replaced", 0},
 	{"memory_by_kernel", 0},
 	{"memory_map", 0},
 	{"memory_unmap", MAY_BE_STALE},
@@ -37,6 +38,7 @@ static const struct deed {
 	{"memory_break", 0},
 	{"memory_lock", 0},
 	{"registers", 0},
+	{"selectors", 0},
 	{"fs_base", 0},
 	{"spin", NEVER_IDLE},
 	{"signals", 0},
@@ -68,6 +70,7 @@ static const struct deed {
 	{"generation", 0},
 	{"process", 0},
 	{"kernel_area", 0},
+	{"kernel_area_touched", 0},
 	{"read_ahead", 0},
 };
 #define N_DEEDS (sizeof(deeds) / sizeof(deeds[0]))
