@@ -28,10 +28,37 @@ static void set_result(struct tk_task *task, long rc)
 		tk_sigmask_restore(task);
 }
 
+/* What a fork's task waits to receive from, in the call that it was frozen in. */
+static struct tk_file *receives_from(const struct tk_task *task)
+{
+	const struct tk_fdtable *files = &task->proc->files;
+	bool receives = task->nr == SYS_read || task->nr == SYS_readv || task->nr == SYS_recvfrom ||
+			task->nr == SYS_recvmsg;
+
+	if (!task->origin || task->moved || !task->in_call || !receives)
+		return NULL;
+	return (u32)task->args[0] < files->size ? files->fds[(u32)task->args[0]].file : NULL;
+}
+
+/*
+ * If it still waits, nothing has happened to the file, and a reset need not look at it. Otherwise
+ * it might make that anew, for which the task would have to enter its call again, and so on.
+ */
+static long enter(struct tk_task *task)
+{
+	struct tk_file *file = receives_from(task);
+	bool used = file && file->used;
+	long rc = tk_syscall(task);
+
+	if (file && rc == TK_BLOCKED && task->wait.progress == task->origin->wait.progress)
+		file->used = used;
+	return rc;
+}
+
 /* Enter a system call, for the first time or again. */
 static void call(struct tkvm_machine *machine, struct tk_task *task)
 {
-	long rc = tk_syscall(task);
+	long rc = enter(task);
 
 	task->moved |= rc != TK_BLOCKED;
 	set_result(task, rc);

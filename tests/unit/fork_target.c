@@ -282,6 +282,25 @@ static void by_threads(void)
 	abort();
 }
 
+static void *receiver(void *arg)
+{
+	int *pair = arg;
+	char byte;
+
+	return recv(pair[0], &byte, 1, 0) == 1 ? arg : NULL;
+}
+
+/* Beside a thread that waits for what nobody sends. */
+static void by_receiver(void)
+{
+	static int pair[2];
+	pthread_t t;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || pthread_create(&t, NULL, receiver, pair))
+		abort();
+	by_epoll(0);
+}
+
 /* A descriptor on its way through a socket. */
 static int flying[2];
 
@@ -341,6 +360,8 @@ int main(int argc, char **argv)
 		by_flight();
 	else if (!strcmp(kind, "thread"))
 		by_threads();
+	else if (!strcmp(kind, "receiver"))
+		by_receiver();
 	if (!strcmp(kind, "nameless"))
 		have_nameless();
 	else if (strcmp(kind, "forbidden") || fchmod(open(argv[2], O_RDWR), 0))

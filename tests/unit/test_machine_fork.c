@@ -270,6 +270,50 @@ static void *serve_some(void *image)
 	return NULL;
 }
 
+/* Once it is warm, a reset asks KVM for nothing and makes nothing anew: only pages are copied. */
+static void expect_steady(const char *kind)
+{
+	struct tkvm_fork_stats before = {.size = sizeof(before)}, after = {.size = sizeof(after)};
+	struct tkvm_stats faults = {.size = sizeof(faults)}, later = {.size = sizeof(later)};
+	struct tkvm_machine *master = boot(kind), *fork;
+	struct tkvm_image *image;
+
+	expect_idle(master);
+	image = freeze(master);
+	fork = make_fork(image);
+	for (int i = 0; i < 20; i++) {
+		if (i == 10) {
+			assert_int_equal(tkvm_fork_stats(fork, &before), 0);
+			assert_int_equal(tkvm_machine_stats(fork, &faults), 0);
+		}
+		request(fork, "one", "one 1 8");
+		reset(fork);
+	}
+	assert_int_equal(tkvm_fork_stats(fork, &after), 0);
+	assert_int_equal(tkvm_machine_stats(fork, &later), 0);
+	assert_int_equal(after.resets, 20);
+	assert_int_equal(after.vcpu_ioctls, 0);
+	assert_int_equal(after.renewed_files, before.renewed_files);
+	assert_int_equal(after.restored_ranges, before.restored_ranges);
+	assert_int_equal(after.hot_pages, before.hot_pages);
+	assert_int_equal(after.reprotects, 0);
+	assert_int_equal(later.faults, faults.faults);
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+}
+
+static void test_a_warm_fork_is_reset_by_copying(void **state)
+{
+	expect_steady("epoll");
+	expect_steady("accept");
+}
+
+/* Its socket is looked up when it waits in a fresh fork, and in no other request. */
+static void test_who_only_waits_needs_no_new_files(void **state)
+{
+	expect_steady("receiver");
+}
+
 static void test_threads_fork_one_image(void **state)
 {
 	struct tkvm_machine *master = boot("epoll");
@@ -431,6 +475,8 @@ int main(void)
 		cmocka_unit_test(test_memfds_are_held_to_the_forks_limit),
 		cmocka_unit_test(test_files_that_cannot_be_reopened_are_refused),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_a_warm_fork_is_reset_by_copying),
+		cmocka_unit_test(test_who_only_waits_needs_no_new_files),
 		cmocka_unit_test(test_threads_fork_one_image),
 		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
 		cmocka_unit_test(test_ended_fork_is_not_reset),
