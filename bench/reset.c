@@ -73,7 +73,7 @@ static struct tkvm_machine *boot(const char *program, const int *stdio)
 
 static struct tkvm_machine *make_fork(struct tkvm_machine *master, struct tkvm_image **image)
 {
-	struct tkvm_machine *fork;
+	struct tkvm_machine *fork = NULL;
 	struct tkvm_error err = {0};
 
 	if (tkvm_machine_freeze(master, image, &err) || tkvm_image_fork(*image, NULL, &fork, &err))
