@@ -43,7 +43,8 @@ struct ks_worker {
 	struct ks_conn *conn; /* whose request is being served; under the lock */
 	uint64_t begun;	      /* when; under the lock */
 	atomic_int stop;
-	uint64_t exits, syscalls, faults, hundred; /* of the fork, when last looked at */
+	uint64_t exits, syscalls, faults; /* of the fork, when last looked at */
+	uint64_t unmeasured; /* requests since its memory was last measured, modulo 1024 */
 	struct tkvm_fork_stats last;
 	struct ks_counters counters;
 	char buf[BUF_SIZE];
@@ -193,9 +194,7 @@ static void count_run(struct ks_worker *worker)
 
 static void count_reset(struct ks_worker *worker)
 {
-	bool measure = worker->hundred++ % 1024 == 0;
-	struct tkvm_fork_stats now = {
-		.size = measure ? sizeof(now) : offsetof(struct tkvm_fork_stats, private_bytes)};
+	struct tkvm_fork_stats now = {.size = offsetof(struct tkvm_fork_stats, private_bytes)};
 	struct ks_counters *c = &worker->counters;
 	const struct tkvm_fork_stats *last = &worker->last;
 
@@ -208,9 +207,17 @@ static void count_reset(struct ks_worker *worker)
 	ks_count(&c->renewed_files, now.renewed_files - last->renewed_files);
 	ks_gauge(&c->hot_pages, now.hot_pages);
 	ks_gauge(&c->dirty_pages, now.dirty_pages);
-	if (measure)
-		ks_gauge(&c->private_bytes, now.private_bytes);
 	worker->last = now;
+}
+
+/* It takes a walk over the fork's memory, so now and then, and while nobody waits for the fork. */
+static void measure_memory(struct ks_worker *worker)
+{
+	struct tkvm_fork_stats now = {.size = sizeof(now)};
+
+	if (worker->unmeasured++ % 1024 == 0 && worker->fork &&
+	    !tkvm_fork_stats(worker->fork, &now))
+		ks_gauge(&worker->counters.private_bytes, now.private_bytes);
 }
 
 static uint64_t stall_limit(const struct ks_worker *worker)
@@ -461,10 +468,12 @@ static void serve_clients(struct ks_worker *worker)
 			renew_fork(worker);
 			bury(worker);
 		}
-		if (conn && worker->fork && ks_lobby_place(pool->lobby, conn, worker->generation))
+		if (conn && worker->fork && ks_lobby_place(pool->lobby, conn, worker->generation)) {
 			handle(worker, conn);
-		else if (conn)
+			measure_memory(worker);
+		} else if (conn) {
 			turn_away(worker, conn);
+		}
 	}
 }
 
