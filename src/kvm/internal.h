@@ -51,6 +51,7 @@ struct tk_vm {
 	int fd;
 	struct tk_slot *slots; /* by slot number; n_slots of cap_slots, for reports */
 	unsigned int n_slots, cap_slots;
+	unsigned int removed; /* of n_slots: to be used again */
 	unsigned int n_vcpus; /* ever created: KVM cannot delete one */
 	unsigned int ring_bytes;
 	u8 *stacks;	      /* TK_STACKS_SIZE, and the shim's page */

@@ -88,6 +88,13 @@ int tk_vm_slot_add(struct tk_vm *vm, gpa_t gpa, u64 size, void *hva,
 		   unsigned int flags) TK_MUST_CHECK;
 
 /*
+ * Take the slot that begins at @gpa away. Any vCPU of the VM may go on running; none reaches the
+ * memory when this returns, which may then be unmapped. Dear: KVM forgets all of the VM's
+ * translations. 0 or -errno.
+ */
+int tk_vm_slot_remove(struct tk_vm *vm, gpa_t gpa) TK_MUST_CHECK;
+
+/*
  * A page range of the kernel area that page tables must map for the entry to work, given to
  * the callback once each by tk_vm_for_each_kernel_range().
  */

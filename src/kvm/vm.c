@@ -4,8 +4,8 @@
  * exception stacks and the shim's page (written by the guest), the vDSO's data and what was read
  * ahead (written by the VMM).
  *
- * Slots are only ever added. vCPUs cannot be deleted from a VM by KVM, so destroyed ones wait in
- * vm->idle to be used again.
+ * Slots of a VM's own memory are only ever added. vCPUs cannot be deleted from a VM by KVM, so
+ * destroyed ones wait in vm->idle to be used again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,10 +35,22 @@ static int make_room(struct tk_vm *vm)
 	return 0;
 }
 
+/* The number of a slot that begins at @gpa and is @size large; n_slots: none. */
+static unsigned int find_slot(const struct tk_vm *vm, gpa_t gpa, bool empty)
+{
+	unsigned int i = 0;
+
+	while (i < vm->n_slots &&
+	       (empty ? vm->slots[i].size != 0 : !vm->slots[i].size || vm->slots[i].gpa != gpa))
+		i++;
+	return i;
+}
+
 int tk_vm_slot_add(struct tk_vm *vm, gpa_t gpa, u64 size, void *hva, unsigned int flags)
 {
+	unsigned int nr = vm->removed ? find_slot(vm, 0, true) : vm->n_slots;
 	struct kvm_userspace_memory_region region = {
-		.slot = vm->n_slots,
+		.slot = nr,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (u64)(uintptr_t)hva,
@@ -46,13 +58,31 @@ int tk_vm_slot_add(struct tk_vm *vm, gpa_t gpa, u64 size, void *hva, unsigned in
 			 (flags & TK_SLOT_LOG && vm->ring_bytes ? KVM_MEM_LOG_DIRTY_PAGES : 0),
 	};
 
-	if (vm->n_slots >= vm->kvm->max_slots)
+	if (nr >= vm->kvm->max_slots)
 		return -ENOSPC;
 	if (make_room(vm))
 		return -ENOMEM;
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
 		return -errno;
-	vm->slots[vm->n_slots++] = (struct tk_slot){gpa, size, hva};
+	vm->slots[nr] = (struct tk_slot){gpa, size, hva};
+	if (nr == vm->n_slots)
+		vm->n_slots++;
+	else
+		vm->removed--;
+	return 0;
+}
+
+int tk_vm_slot_remove(struct tk_vm *vm, gpa_t gpa)
+{
+	unsigned int nr = find_slot(vm, gpa, false);
+	struct kvm_userspace_memory_region region = {.slot = nr, .guest_phys_addr = gpa};
+
+	if (nr == vm->n_slots)
+		return -ENOENT;
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
+		return -errno;
+	vm->slots[nr].size = 0;
+	vm->removed++;
 	return 0;
 }
 
