@@ -39,7 +39,7 @@
 #define TK_AREA_STUBS  0x2000 /* code at CPL 0 */
 #define TK_AREA_GDT    0x3000
 #define TK_AREA_IDT    0x3800
-#define TK_AREA_RELOAD 0x4000 /* user-executable: where a vCPU that is used again starts */
+#define TK_AREA_RELOAD 0x4000  /* user-executable: where a vCPU that is used again starts */
 #define TK_AREA_TSS    0x10000 /* TK_MAX_VCPUS of TK_TSS_SIZE */
 #define TK_AREA_VDSO   0x40000
 #define TK_VDSO_MAX    0x4000
@@ -73,6 +73,14 @@
 #define TK_GPA_SHIM	(TK_GPA_STACKS + TK_STACKS_SIZE)
 #define TK_SHIM_VA	(TK_STACKS_VA + TK_STACKS_SIZE)
 #define TK_SHIM_SIZE	0x1000
+
+/*
+ * The window through which a storage program sees the buffer of the call that it answers
+ * (mm/window.h). Nothing is mapped there at any other time.
+ */
+#define TK_WINDOW_VA   (TK_KERNEL_VA + 0x20000000)
+#define TK_WINDOW_SIZE 0x4000000
+#define TK_ADDRESS_TOP (TK_KERNEL_VA + 0x40000000) /* the end of the lower half */
 
 /* struct tk_ahead_page */
 #define TK_AHEAD_FD	  0

@@ -43,7 +43,7 @@ int tk_span_find(struct tk_mm *mm, gva_t addr, u64 len, unsigned int prot, struc
 	gva_t end;
 
 	if (addr >= TK_USER_TOP)
-		return -EFAULT;
+		return tk_window_span(mm, addr, len, prot, span);
 	vma = tk_vma_at(mm, addr);
 	if (!vma)
 		vma = tk_mm_grow_stack(mm, tk_page_down(addr));

@@ -51,7 +51,7 @@ static void review_entry(struct tk_mm *mm, u32 leaf, gva_t addr, u64 pm)
 		return;
 	tk_pt_set(mm, leaf, tk_pt_index(addr), 0);
 	if (pm & PM_PRESENT)
-		tk_host_drop(mm, vma, addr, addr + TK_PAGE_SIZE);
+		(void)tk_host_drop(mm, vma, addr, addr + TK_PAGE_SIZE);
 }
 
 static void review_leaf(struct tk_mm *mm, u32 leaf, gva_t start)

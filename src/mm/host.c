@@ -112,18 +112,19 @@ int tk_host_release(struct tk_mm *mm, gva_t start, gva_t end)
 	return rc;
 }
 
-/* Have every translation of the range dropped without changing anything. */
-void tk_host_drop(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end)
+/* Have every translation of the range dropped without changing anything. 0, or the first -errno. */
+int tk_host_drop(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end)
 {
-	int prot = tk_host_prot(vma->prot);
+	int prot = tk_host_prot(vma->prot), rc = 0;
 	u8 *hva;
 	u64 n;
 
 	for (; start < end; start += n) {
 		n = tk_chunk_run(mm, start, end, &hva);
-		if (hva)
-			(void)protect_piece(hva, n, prot, prot);
+		if (hva && protect_piece(hva, n, prot, prot) && !rc)
+			rc = -ENOMEM;
 	}
+	return rc;
 }
 
 /*

@@ -156,6 +156,8 @@ void tk_iov_wrote(struct tk_mm *mm, const struct iovec *pieces, int n, size_t le
 		const u8 *base = pieces[i].iov_base;
 
 		part = TK_MIN(len, pieces[i].iov_len);
+		if (tk_page_of(mm, base) >= mm->n_chunks * TK_CHUNK_PAGES)
+			continue; /* lent by another address space, which notes it itself */
 		last = part ? tk_page_of(mm, base + part - 1) : 0;
 		for (u64 page = tk_page_of(mm, base); part && page <= last; page++)
 			tk_hot_add(mm, page);

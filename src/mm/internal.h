@@ -119,6 +119,11 @@ struct tk_mm {
 
 	struct tk_cow *cow; /* NULL: not a fork */
 
+	struct tk_mm *lender; /* whose memory the window shows; NULL: nobody's */
+	gva_t lent;	      /* its address there, of a page */
+	u64 lent_size;	      /* whole pages */
+	bool blanked;	      /* tk_window_blank() */
+
 	u64 eager;	 /* TK_EAGER_SIZE; tests change it */
 	gva_t lazy_next; /* where the next fault in order would be */
 	u64 lazy_window, lazy_faults;
@@ -213,7 +218,7 @@ int tk_host_map(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t e
 int tk_host_map_piece(const struct tk_vma *vma, u8 *hva, u64 len, u64 offset);
 int tk_host_protect(struct tk_mm *mm, gva_t start, gva_t end, unsigned int from, unsigned int to);
 int tk_host_release(struct tk_mm *mm, gva_t start, gva_t end); /* 0, or -ENOMEM: see host.c */
-void tk_host_drop(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end);
+int tk_host_drop(struct tk_mm *mm, const struct tk_vma *vma, gva_t start, gva_t end);
 int tk_host_move(u8 *to, u8 *from, u64 len);
 int tk_host_advise(struct tk_mm *mm, gva_t start, gva_t end, int advice);
 int tk_host_probe(unsigned int prot, unsigned int flags, struct tk_backing *backing, u64 offset);
@@ -293,6 +298,9 @@ struct tk_span { /* a piece of guest memory that is contiguous on the host */
  * Binds, and fills for PROT_WRITE. 0 or -EFAULT; @len is not 0.
  */
 int tk_span_find(struct tk_mm *mm, gva_t addr, u64 len, unsigned int prot, struct tk_span *span);
+
+/* window.c: tk_span_find() for addresses that are not a program's own. */
+int tk_window_span(struct tk_mm *mm, gva_t addr, u64 len, unsigned int prot, struct tk_span *span);
 
 /* map.c */
 enum tk_remove {

@@ -50,7 +50,7 @@ static bool plausible(const struct iovec *iov)
 {
 	u64 base = (u64)iov->iov_base;
 
-	return base <= TK_USER_TOP && iov->iov_len <= TK_USER_TOP - base;
+	return base <= TK_ADDRESS_TOP && iov->iov_len <= TK_ADDRESS_TOP - base;
 }
 
 /* Copy the array in; clip the sum of lengths. Returns 0 and the sum, or -errno. */

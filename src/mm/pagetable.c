@@ -194,7 +194,7 @@ u64 tk_pt_bits(unsigned int prot)
 static void count(struct tk_mm *mm, u32 leaf, u64 sample, s64 entries, s64 charged)
 {
 	struct tk_ptpage *info = &mm->tables_info[leaf];
-	gpa_t gpa = sample & TK_PTE_ADDR;
+	u64 chunk = ((sample & TK_PTE_ADDR) - TK_GPA_MEMORY) >> TK_CHUNK_SHIFT;
 
 	if (!entries && !charged)
 		return;
@@ -207,8 +207,9 @@ static void count(struct tk_mm *mm, u32 leaf, u64 sample, s64 entries, s64 charg
 	if (!info->count)
 		mm->empty_leaves++;
 	mm->charged += (u64)charged;
-	if (gpa >= TK_GPA_MEMORY)
-		mm->chunks[(gpa - TK_GPA_MEMORY) >> TK_CHUNK_SHIFT].pages += (u32)entries;
+	/* The kernel area and what the window shows are not in the arena. */
+	if (chunk < mm->n_chunks)
+		mm->chunks[chunk].pages += (u32)entries;
 }
 
 void tk_pt_set(struct tk_mm *mm, u32 leaf, unsigned int index, u64 entry)

@@ -79,7 +79,7 @@ static long transfer_buffer(struct tk_task *task, struct tk_transfer *t, gva_t a
 	struct iovec iov[MAX_PIECES] = {0};
 	long result;
 
-	if (addr > TK_USER_TOP || len > TK_USER_TOP - addr)
+	if (addr > TK_ADDRESS_TOP || len > TK_ADDRESS_TOP - addr)
 		return -EFAULT;
 	t->iov = iov;
 	t->n = tk_iov_map(task->proc->mm, addr, len, access, iov, MAX_PIECES, &t->total);
