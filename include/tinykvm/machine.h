@@ -75,6 +75,8 @@ struct tkvm_machine_options {
 	 * through sockets, mapped files. 0: as many as RLIMIT_NOFILE lets it have of each.
 	 */
 	unsigned int max_files;
+	/* Non-zero: the program answers remote calls (tinykvm/remote.h); it can make none. */
+	int storage;
 };
 
 /*

@@ -9,6 +9,7 @@
 #include "tinykvm/image.h"
 #include "tinykvm/machine.h"
 #include "tinykvm/policy.h"
+#include "tinykvm/remote.h"
 #include "tinykvm/server.h"
 
 #ifdef __cplusplus

@@ -14,4 +14,11 @@
  */
 #define TK_SYS_GENERATION 400
 
+/*
+ * Remote calls, made through libkvmserverguest.so (guestlib/), which says what they do. The first
+ * has two results: RAX is 0 or -errno, and RDX what the storage program answers.
+ */
+#define TK_SYS_REMOTE_RESUME	   401 /* buf, len */
+#define TK_SYS_STORAGE_WAIT_PAUSED 402 /* void **buf, ret */
+
 #endif

@@ -270,4 +270,5 @@ const struct tk_proc_ops tk_machine_proc_ops = {
 	.cpu_clone = cpu_clone,
 	.cpu_destroy = tk_cpu_detach,
 	.cpu_restore = cpu_restore,
+	.remote = &tk_machine_remote_ops,
 };

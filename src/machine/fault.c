@@ -194,6 +194,8 @@ void tk_machine_no_memory(struct tkvm_machine *machine, struct tk_task *task,
 	/* A mapped file became shorter: the program's next try is a precise fault. */
 	if (tk_mm_drop_beyond_eof(machine->mm, exit->gpa))
 		return;
+	if (machine->serves && tk_remote_blank(machine))
+		return;
 	remember(machine, task, SIGBUS, 0);
 	tk_signal_fault(task, SIGBUS, BUS_ADRERR, 0, VECTOR_PF, PF_USER, 0);
 }

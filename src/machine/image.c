@@ -96,6 +96,7 @@ static void retire(struct tkvm_machine *machine)
 		tk_cpu_park(task);
 	}
 	machine->phase = TK_PHASE_OVER;
+	tk_remote_disconnect(machine);
 	tk_vm_destroy(machine->vm);
 	machine->vm = NULL;
 	tk_mm_destroy(machine->mm);

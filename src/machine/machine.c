@@ -161,6 +161,7 @@ static int create(struct tkvm_machine *machine, const struct tkvm_machine_option
 
 	tk_proc_init(&machine->proc);
 	machine->randomize = options->randomize;
+	machine->storage = options->storage;
 	rc = tk_rules_copy(&machine->rules, options->policy ? &options->policy->rules : &nothing);
 	if (rc)
 		return tk_fail_errno(err, -rc, "machine");
@@ -201,6 +202,7 @@ void tkvm_machine_destroy(struct tkvm_machine *machine)
 {
 	if (!machine)
 		return;
+	tk_remote_disconnect(machine);
 	if (machine->fork)
 		tk_fork_end(machine);
 	tk_proc_destroy(&machine->proc);

@@ -69,8 +69,12 @@ struct tkvm_machine {
 	struct tk_clock clock;	/* keeps the vDSO's data page */
 	struct tk_fork *fork;	/* NULL: it is none */
 	struct tk_ahead ahead;
-	bool fast_path; /* calls may be answered inside the guest */
+	struct tkvm_remote *remote; /* where its remote calls go; NULL: nowhere */
+	void *remote_caller;	    /* what it is to the embedder's statistics */
+	struct tkvm_remote *serves; /* whose calls it answers; NULL: it is no storage machine */
+	bool fast_path;		    /* calls may be answered inside the guest */
 	bool randomize;
+	bool storage;		   /* its program may wait for remote calls */
 	bool have_kvm, have_files; /* what there is to undo */
 
 	/* the run loop */
@@ -140,6 +144,19 @@ void tk_machine_fault(struct tkvm_machine *machine, struct tk_task *task,
 void tk_machine_forbidden(struct tk_task *task);
 void tk_machine_no_memory(struct tkvm_machine *machine, struct tk_task *task,
 			  const struct tk_exit *exit);
+
+/*
+ * run.c: run @machine, by the thread and with the kick of @host, which is in a system call, until
+ * its run is suspended or the program ends. @deadline is its time limit.
+ */
+void tk_machine_run_within(struct tkvm_machine *machine, struct tkvm_machine *host, s64 deadline);
+
+/* remote.c: remote calls, both ends. */
+extern const struct tk_remote_ops tk_machine_remote_ops;
+/* Before the address space of @machine goes. */
+void tk_remote_disconnect(struct tkvm_machine *machine);
+/* Memory behind the window is gone: have the program see other memory. False: there is none. */
+bool tk_remote_blank(struct tkvm_machine *machine);
 
 /* sched.c: taking turns. */
 /* Who runs now: the last one, unless it yielded or its time slice is over; NULL: nobody can. */

@@ -262,6 +262,36 @@ int tkvm_machine_run(struct tkvm_machine *machine, const struct tkvm_run_limits 
 	return 0;
 }
 
+void tk_machine_run_within(struct tkvm_machine *machine, struct tkvm_machine *host, s64 deadline)
+{
+	struct tk_task *caller = host->proc.current;
+	s64 armed = machine->armed; /* of its own timer, which is another thread's */
+
+	tk_proc_account(&host->proc, NULL);
+	if (machine->fork)
+		tk_fork_start(machine);
+	machine->idle = NULL;
+	machine->suspended = 0;
+	machine->wall_deadline = deadline;
+	machine->slice_end = 0;
+	machine->armed = host->armed;
+	machine->look = true;
+	atomic_store(&machine->kick, atomic_load(&host->kick));
+	loop(machine);
+	atomic_store(&machine->kick, NULL);
+	while (atomic_load(&machine->kickers))
+		sched_yield();
+	tk_proc_account(&machine->proc, NULL);
+	if (machine->proc.exiting)
+		machine->phase = TK_PHASE_OVER;
+	/* What was meant for the host may have been taken for ours. */
+	host->look |= host->armed != machine->armed || atomic_load(&host->interrupt) ||
+		      atomic_load(&host->signals);
+	host->armed = machine->armed;
+	machine->armed = armed;
+	tk_proc_account(&host->proc, caller);
+}
+
 static void kick(struct tkvm_machine *machine)
 {
 	struct tk_kick *kick;

@@ -181,6 +181,12 @@ struct tk_proc {
 	const struct tk_proc_ops *ops;
 };
 
+/* Remote calls (tinykvm/remote.h): handlers, as system calls have them. */
+struct tk_remote_ops {
+	long (*resume)(struct tk_task *task, gva_t buf, u64 len);
+	long (*wait)(struct tk_task *task, gva_t buf, s64 result);
+};
+
 /* What only the layer above can do; NULL in tests that do not need it. */
 struct tk_proc_ops {
 	/*
@@ -191,6 +197,7 @@ struct tk_proc_ops {
 	void (*cpu_destroy)(struct tk_task *task);
 	/* Give @task the registers of frozen @tmpl, whether it has a vCPU or not. 0, -ENOMEM. */
 	int (*cpu_restore)(struct tk_task *task, const struct tk_task *tmpl);
+	const struct tk_remote_ops *remote;
 };
 
 /* Fill *@proc with the state of a process that has no task yet. */
