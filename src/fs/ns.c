@@ -21,9 +21,6 @@
 #include "fs/dir.h"
 #include "fs/ns.h"
 
-#define GUEST_LIB     "/lib/libkvmserverguest.so"
-#define GUEST_LIB_USR "/usr/lib/libkvmserverguest.so"
-
 int tk_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 {
 	struct open_how how = {
@@ -118,7 +115,16 @@ bool tk_ns_leads_to_volume(const struct tk_ns *ns, const char *guest)
 	return false;
 }
 
-static const char *const synth_dirs[] = {"/proc", "/sys", "/dev", GUEST_LIB, GUEST_LIB_USR};
+/* The library has a name in each directory that some dynamic linker looks into by default. */
+static const char *const synth_dirs[] = {
+	"/proc",
+	"/sys",
+	"/dev",
+	TK_GUEST_LIBRARY,
+	"/usr/lib/libkvmserverguest.so",
+	"/lib64/libkvmserverguest.so",
+	"/usr/lib64/libkvmserverguest.so",
+};
 
 bool tk_ns_is_spliced(const struct tk_ns *ns, const char *guest)
 {
@@ -130,7 +136,10 @@ bool tk_ns_is_spliced(const struct tk_ns *ns, const char *guest)
 
 const char *tk_ns_synth_name(const char *guest)
 {
-	return strcmp(guest, GUEST_LIB_USR) == 0 ? GUEST_LIB : guest;
+	for (size_t i = 0; i < TK_ARRAY_SIZE(synth_dirs); i++)
+		if (!strcmp(guest, synth_dirs[i]) && strstr(guest, "/libkvmserverguest.so"))
+			return TK_GUEST_LIBRARY;
+	return guest;
 }
 
 void tk_ns_synth(const struct tk_ns *ns, const char *guest, struct tk_synth_entry *entry)

@@ -10,6 +10,9 @@
 #include "base/buf.h"
 #include "base/types.h"
 
+/* The library of guests (guestlib/), by the name that generators know it by. */
+#define TK_GUEST_LIBRARY "/lib/libkvmserverguest.so"
+
 enum tk_synth_kind {
 	TK_SYNTH_NONE,	 /* not ours: the host's file of that name, if the policy permits */
 	TK_SYNTH_ABSENT, /* ours, and there is no such file: -ENOENT */

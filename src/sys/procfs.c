@@ -187,6 +187,9 @@ static void locate(struct tk_proc *proc, const char *path, struct place *place)
 	} else if ((place->rest = below(path, "/dev"))) {
 		place->tree = &tk_tree_dev;
 		find_row(place);
+	} else if (!strcmp(path, TK_GUEST_LIBRARY)) {
+		place->row = &tk_guest_library_row;
+		place->what = ROW;
 	} else {
 		place->what = ALIEN;
 	}

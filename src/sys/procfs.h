@@ -51,6 +51,7 @@ struct tk_synth_tree {
 
 extern const struct tk_synth_tree tk_tree_proc, tk_tree_sysctl, tk_tree_pid, tk_tree_sys,
 	tk_tree_dev;
+extern const struct tk_synth_row tk_guest_library_row;
 
 /* Make @synth show the files of @proc, which must outlive it. */
 void tk_procfs_init(struct tk_synth *synth, struct tk_proc *proc);

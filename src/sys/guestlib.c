@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* libkvmserverguest.so (guestlib/), a file that every guest sees. */
+#include "sys/procfs.h"
+
+extern const char tk_guest_library[], tk_guest_library_end[];
+
+static int read_library(const struct tk_synth_at *at, struct tk_buf *out)
+{
+	(void)at;
+	tk_buf_add(out, tk_guest_library, (size_t)(tk_guest_library_end - tk_guest_library));
+	return 0;
+}
+
+const struct tk_synth_row tk_guest_library_row = {
+	.path = "",
+	.kind = TK_SYNTH_FILE,
+	.mode = 0555,
+	.read = read_library,
+};
