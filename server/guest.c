@@ -14,6 +14,7 @@
 #include "guest.h"
 #include "kvmserver.h"
 #include "signals.h"
+#include "storage.h"
 
 #define MIB (1ull << 20)
 
@@ -53,11 +54,11 @@ static int check_arguments(int argc, char **argv, int *program)
 {
 	*program = argc > 1 && !strcmp(argv[1], "--") ? 2 : 1;
 	if (*program >= argc) {
-		ks_message("run: expected a program (see --help)");
+		ks_message("%s: expected a program (see --help)", argv[0]);
 		return KS_EXIT_USAGE;
 	}
 	if (*program == 1 && argv[1][0] == '-') {
-		ks_message("run: expected a program, not '%.100s': options come before run",
+		ks_message("%s: expected a program, not '%.100s': options come before run", argv[0],
 			   argv[1]);
 		return KS_EXIT_USAGE;
 	}
@@ -101,6 +102,7 @@ static int create(const struct ks_guest *guest, bool gated, const struct tkvm_li
 		.gate_listeners = gated,
 		.listeners = listeners,
 		.n_listeners = n,
+		.storage = guest->is_storage,
 	};
 	struct tkvm_error err = {0};
 	char hostname[65] = "";
@@ -159,6 +161,7 @@ int ks_guest_load(const struct ks_guest *guest, bool gated, const struct tkvm_li
 	raise_descriptor_limit();
 	if (!tkvm_machine_load(machine, guest->path, (const char *const *)guest->argv,
 			       (const char *const *)guest->env, &err)) {
+		ks_storage_connect(guest->storage, 0, machine, NULL);
 		*ret = machine;
 		return 0;
 	}

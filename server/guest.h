@@ -8,6 +8,8 @@
 #include "options.h"
 #include "tinykvm/tinykvm.h"
 
+struct ks_storage;
+
 struct ks_guest {
 	const struct ks_config *config;
 	const char *name; /* as it was typed */
@@ -17,6 +19,8 @@ struct ks_guest {
 	int trace_fd;
 	struct tkvm_policy *policy;
 	struct timespec start;
+	bool is_storage;	    /* it is the storage program */
+	struct ks_storage *storage; /* what its calls go to; NULL: nothing */
 };
 
 /*

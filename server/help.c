@@ -9,15 +9,19 @@
 
 static const char head[] =
 	"Usage: kvmserver [OPTION...] run PROGRAM [ARGUMENT...]\n"
+	"       kvmserver [OPTION...] storage [OPTION...] PROGRAM [ARGUMENT...]\n"
+	"                 ++ run [OPTION...] PROGRAM [ARGUMENT...]\n"
 	"       kvmserver doctor\n"
 	"\n"
 	"Run a Linux program in a virtual machine of its own. The program needs no\n"
 	"change, and touches only what the options allow.\n"
 	"\n"
 	"  run      run PROGRAM (found in PATH, if it has no slash) with its arguments\n"
+	"  storage  run a second program as well, which the other one calls, and which is\n"
+	"           never reset (-e)\n"
 	"  doctor   tell whether and how this host can run programs\n"
 	"\n"
-	"Options, all before run (--name=VALUE or --name VALUE; [=VALUE] only with =):\n";
+	"Options, before run (--name=VALUE or --name VALUE; [=VALUE] only with =):\n";
 
 static const char tail[] =
 	"\n"

@@ -26,6 +26,7 @@ void ks_messages_hurry(void);
 
 /* Subcommands: @argv[0] is the subcommand's name. Return an exit status. */
 int ks_run(const struct ks_config *config, int argc, char **argv);
+int ks_run_with_storage(const struct ks_config *config, int argc, char **argv);
 int ks_doctor(const struct ks_config *config, int argc, char **argv);
 
 /*

@@ -14,6 +14,7 @@ static const struct {
 	int (*run)(const struct ks_config *config, int argc, char **argv);
 } subcommands[] = {
 	{"run", ks_run},
+	{"storage", ks_run_with_storage},
 	{"doctor", ks_doctor},
 };
 
@@ -26,7 +27,7 @@ static int usage(const char *what, const char *value)
 static int dispatch(const struct ks_config *config, int argc, char **argv)
 {
 	if (!argc)
-		return usage("expected a command: run or doctor", NULL);
+		return usage("expected a command: run, storage or doctor", NULL);
 	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
 		if (!strcmp(argv[0], subcommands[i].name))
 			return subcommands[i].run(config, argc, argv);

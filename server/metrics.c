@@ -34,8 +34,8 @@ static uint64_t sum(struct ks_counters *const *counters, unsigned int n, size_t 
 	return total;
 }
 
-static void write_number(FILE *out, const char *name, const char *kind, const char *help,
-			 uint64_t value)
+void ks_metrics_number(FILE *out, const char *name, const char *kind, const char *help,
+		       uint64_t value)
 {
 	fprintf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n" PREFIX "%s %llu\n", name,
 		help, name, kind, name, (unsigned long long)value);
@@ -98,8 +98,8 @@ void ks_metrics_write(FILE *out, struct ks_counters *const *counters, unsigned i
 		      const struct ks_lobby_stats *lobby)
 {
 #define X(field, name, help)                                                                       \
-	write_number(out, name, "counter", help,                                                   \
-		     sum(counters, n, offsetof(struct ks_counters, field)));
+	ks_metrics_number(out, name, "counter", help,                                              \
+			  sum(counters, n, offsetof(struct ks_counters, field)));
 	KS_COUNTERS(X)
 #undef X
 	write_statuses(out, counters, n);
@@ -107,11 +107,12 @@ void ks_metrics_write(FILE *out, struct ks_counters *const *counters, unsigned i
 	write_gauge(out, counters, n, name, help, offsetof(struct ks_counters, field));
 	KS_GAUGES(X)
 #undef X
-	write_number(out, "connections_total", "counter", "connections accepted", lobby->accepted);
-	write_number(out, "connections_expired_total", "counter",
-		     "connections ended by --max-idle-time", lobby->expired);
-	write_number(out, "connections", "gauge", "connections open", lobby->open);
-	write_number(out, "workers", "gauge", "forks that serve", n);
+	ks_metrics_number(out, "connections_total", "counter", "connections accepted",
+			  lobby->accepted);
+	ks_metrics_number(out, "connections_expired_total", "counter",
+			  "connections ended by --max-idle-time", lobby->expired);
+	ks_metrics_number(out, "connections", "gauge", "connections open", lobby->open);
+	ks_metrics_number(out, "workers", "gauge", "forks that serve", n);
 	fprintf(out, "# HELP " PREFIX "phase_seconds time of requests: waiting for a fork once it "
 		     "has begun to arrive, in the program, putting the fork back\n"
 		     "# TYPE " PREFIX "phase_seconds histogram\n");

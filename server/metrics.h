@@ -34,7 +34,11 @@
 	X(equal_pages, "equal_pages_total", "pages that resets found unchanged")                   \
 	X(vcpu_ioctls, "vcpu_ioctls_total", "ioctls on vCPUs other than KVM_RUN")                  \
 	X(restored_ranges, "restored_ranges_total", "ranges of address space restored by resets")  \
-	X(renewed_files, "renewed_files_total", "open files made anew by resets")
+	X(renewed_files, "renewed_files_total", "open files made anew by resets")                  \
+	X(storage_calls, "storage_calls_total", "calls of the storage program")                    \
+	X(storage_failed, "storage_failed_calls_total", "of these, calls that failed")             \
+	X(storage_exits, "storage_exits_total",                                                    \
+	  "times that the storage program left to the library during calls")
 
 /* X(field, "name", "help"): of each worker's fork. */
 #define KS_GAUGES(X)                                                                               \
@@ -46,7 +50,9 @@
 #define KS_PHASES(X)                                                                               \
 	X(wait, "wait")                                                                            \
 	X(guest, "guest")                                                                          \
-	X(reset, "reset")
+	X(reset, "reset")                                                                          \
+	X(storage_queue, "storage_queue")                                                          \
+	X(storage_call, "storage_call")
 
 #define KS_BUCKETS 20
 extern const uint32_t ks_bucket_us[KS_BUCKETS];
@@ -80,6 +86,9 @@ static inline void ks_gauge(_Atomic uint64_t *gauge, uint64_t n)
 
 void ks_observe(struct ks_histogram *histogram, uint64_t ns);
 
+/* One number, as Prometheus takes it. */
+void ks_metrics_number(FILE *out, const char *name, const char *kind, const char *help,
+		       uint64_t value);
 /* Everything, as Prometheus takes it. @counters: of @n workers. */
 void ks_metrics_write(FILE *out, struct ks_counters *const *counters, unsigned int n,
 		      const struct ks_lobby_stats *lobby);

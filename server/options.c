@@ -31,6 +31,7 @@ void ks_config_init(struct ks_config *config)
 		.max_stall_time_ms = 1000,
 		.max_waiting_body = 1024,
 		.max_waiting_memory = 64,
+		.max_call_time_ms = 5000,
 	};
 }
 
@@ -64,6 +65,52 @@ void ks_config_destroy(struct ks_config *config)
 			break;
 		}
 	}
+}
+
+static int copy_text(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -ENOMEM : 0;
+}
+
+static int copy_list(struct ks_list *to, const struct ks_list *from)
+{
+	*to = (struct ks_list){0};
+	for (size_t i = 0; i < from->n; i++)
+		if (ks_list_add(to, from->items[i]))
+			return -ENOMEM;
+	return 0;
+}
+
+static int copy_field(enum ks_kind kind, void *to, const void *from)
+{
+	switch (kind) {
+	case KS_TEXT:
+	case KS_FILE:
+		return copy_text(to, *(char *const *)from);
+	case KS_LIST:
+		return copy_list(to, from);
+	case KS_GRANT:
+		return copy_list(&((struct ks_grant *)to)->list,
+				 &((const struct ks_grant *)from)->list);
+	case KS_OUTPUT:
+		return copy_text(&((struct ks_output *)to)->file,
+				 ((const struct ks_output *)from)->file);
+	default:
+		return 0;
+	}
+}
+
+int ks_config_copy(struct ks_config *to, const struct ks_config *from)
+{
+	int rc = 0;
+
+	*to = *from;
+	for (size_t i = 0; i < ks_n_options; i++) /* all of them: what is copied can be freed */
+		if (copy_field(ks_options[i].kind, ks_field(to, &ks_options[i]),
+			       (const char *)from + ks_options[i].offset))
+			rc = -ENOMEM;
+	return rc;
 }
 
 int ks_list_add(struct ks_list *list, const char *item)

@@ -69,6 +69,12 @@
 	  "with -e: end a request after so many seconds (8; 0: no limit)") \
 	X(MAX_REQUEST_MEMORY, max_request_memory, "max-request-memory", 0, NUMBER, "MIB", 1, 16777216, \
 	  "with -e: memory that one request may use beyond what the program had before, in MiB (128)") \
+	X(MAX_CALL_TIME, max_call_time_ms, "max-call-time", 0, SECONDS, "SECONDS", 0, 1000000000, \
+	  "with storage: end the storage program, and start it again, if a call takes so many seconds " \
+	  "(5; 0: no limit)") \
+	X(ONE_TO_ONE, one_to_one, "1-to-1", 0, FLAG, NULL, 0, 0, \
+	  "with storage: a storage machine for each copy of the program, forked from the one that was " \
+	  "started") \
 	X(MAX_IDLE_TIME, max_idle_time_ms, "max-idle-time", 0, SECONDS, "SECONDS", 1, 1000000000, \
 	  "with -e: close a connection that sends no complete request for so many seconds (60)") \
 	X(MAX_STALL_TIME, max_stall_time_ms, "max-stall-time", 0, SECONDS, "SECONDS", 0, 1000000000, \
@@ -165,6 +171,8 @@ extern const size_t ks_n_options;
 
 void ks_config_init(struct ks_config *config);
 void ks_config_destroy(struct ks_config *config);
+/* Make *@to, uninitialised, a copy. 0 or -ENOMEM; ks_config_destroy() in any case. */
+int ks_config_copy(struct ks_config *to, const struct ks_config *from);
 
 /* The option called @name (of @len bytes), or NULL. */
 const struct ks_option *ks_option_find(const char *name, size_t len);

@@ -4,11 +4,14 @@
  * machine, from its start to its end, which behaves like running the program: its input and output,
  * its exit status, the signals it is sent. Otherwise see serve.c.
  */
+#include <string.h>
+
 #include "guest.h"
 #include "kvmserver.h"
 #include "serve.h"
 #include "signals.h"
 #include "stats.h"
+#include "storage.h"
 
 static int run_to_end(const struct ks_guest *guest, struct tkvm_machine *machine)
 {
@@ -57,16 +60,95 @@ static int run(const struct ks_guest *guest)
 	return status;
 }
 
-int ks_run(const struct ks_config *config, int argc, char **argv)
+/* One program, with @storage or (NULL) without. @argv[0] is "run". */
+static int run_guest(const struct ks_config *config, int argc, char **argv,
+		     struct ks_storage *storage)
 {
 	struct ks_guest guest;
-	int status = ks_serve_check(config);
+	int status = ks_guest_prepare(&guest, config, argc, argv);
 
-	if (status)
-		return status;
-	status = ks_guest_prepare(&guest, config, argc, argv);
+	guest.storage = storage;
 	if (!status)
 		status = ks_serve_wanted(config) ? ks_serve(&guest) : run(&guest);
 	ks_guest_destroy(&guest);
+	return status;
+}
+
+int ks_run(const struct ks_config *config, int argc, char **argv)
+{
+	int status = ks_serve_check(config);
+
+	if (!status && config->one_to_one) {
+		ks_message("option --1-to-1: only with storage");
+		status = KS_EXIT_USAGE;
+	}
+	return status ? status : run_guest(config, argc, argv, NULL);
+}
+
+static int mistake(const char *text)
+{
+	ks_message("%s (see --help)", text);
+	return KS_EXIT_USAGE;
+}
+
+/* Options behind @argv[0], over those that were common; *@rest: the word before what follows. */
+static int own_options(struct ks_config *config, const struct ks_config *common, int argc,
+		       char **argv, int *rest)
+{
+	char message[KS_MESSAGE_MAX] = "out of memory";
+
+	if (ks_config_copy(config, common) ||
+	    ks_parse_options(config, argc - 1, argv + 1, rest, message)) {
+		ks_message("%s: %s", argv[0], message);
+		return KS_EXIT_USAGE;
+	}
+	if (config->help || config->version || config->print_config)
+		return mistake("--help, --version and --print-config come before storage");
+	/* The program's name follows what is now argv[0]. */
+	argv[*rest] = argv[0];
+	return 0;
+}
+
+static int run_both(const struct ks_config *storage_config, const struct ks_config *config,
+		    int storage_argc, char **storage_argv, int argc, char **argv)
+{
+	unsigned int n = storage_config->one_to_one ? ks_serve_workers(config) : 1;
+	struct ks_storage *storage = NULL;
+	struct ks_guest guest;
+	int status = ks_guest_prepare(&guest, storage_config, storage_argc, storage_argv);
+
+	guest.is_storage = true;
+	if (!status)
+		status = ks_storage_start(&storage, &guest, n);
+	if (!status)
+		status = run_guest(config, argc, argv, storage);
+	ks_storage_stop(storage);
+	ks_guest_destroy(&guest);
+	return status;
+}
+
+int ks_run_with_storage(const struct ks_config *common, int argc, char **argv)
+{
+	struct ks_config storage = {0}, config = {0};
+	int plus = 1, own = 0, rest = 0, status;
+
+	while (plus < argc && strcmp(argv[plus], "++") != 0)
+		plus++;
+	if (plus + 1 >= argc || strcmp(argv[plus + 1], "run") != 0)
+		return mistake("storage: expected PROGRAM [ARGUMENT...] ++ run PROGRAM");
+	argv[plus] = NULL;
+	status = own_options(&storage, common, plus, argv, &own);
+	argc -= plus + 1;
+	if (!status)
+		status = own_options(&config, common, argc, argv + plus + 1, &rest);
+	if (!status)
+		status = ks_serve_check(&config);
+	if (!status && config.one_to_one && !storage.one_to_one)
+		status = mistake("option --1-to-1: before run, behind storage");
+	if (!status)
+		status = run_both(&storage, &config, plus - own, argv + own, argc - rest,
+				  argv + plus + 1 + rest);
+	ks_config_destroy(&storage);
+	ks_config_destroy(&config);
 	return status;
 }

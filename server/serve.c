@@ -27,6 +27,7 @@
 #include "serve.h"
 #include "signals.h"
 #include "stats.h"
+#include "storage.h"
 #include "worker.h"
 
 #define TICK_MS	    100
@@ -53,7 +54,7 @@ bool ks_serve_wanted(const struct ks_config *config)
 	return config->ephemeral || config->threads != 1 || config->warmup;
 }
 
-static unsigned int wanted_workers(const struct ks_config *config)
+unsigned int ks_serve_workers(const struct ks_config *config)
 {
 	cpu_set_t cpus;
 
@@ -145,6 +146,10 @@ static void write_metrics(FILE *out, void *ctx)
 
 	ks_lobby_stats(server->pool.lobby, &lobby);
 	ks_metrics_write(out, server->counters, server->n_workers, &lobby);
+	if (server->guest->storage)
+		ks_metrics_number(out, "storage_restarts_total", "counter",
+				  "storage machines replaced as their program had ended",
+				  ks_storage_restarts(server->guest->storage));
 }
 
 static void print_summary(struct server *server)
@@ -185,7 +190,7 @@ static int take_signals(struct server *server)
 
 static int start_workers(struct server *server)
 {
-	unsigned int wanted = wanted_workers(server->guest->config);
+	unsigned int wanted = ks_serve_workers(server->guest->config);
 	int failed = 0;
 
 	server->workers = calloc(wanted, sizeof(struct ks_worker *));
@@ -211,6 +216,12 @@ static int start_workers(struct server *server)
 	return failed ? KS_EXIT_FAILED : 0;
 }
 
+static void hurry(struct server *server)
+{
+	if (!atomic_exchange(&server->pool.hurry, true))
+		ks_storage_hurry(server->guest->storage);
+}
+
 static void stop_workers(struct server *server)
 {
 	uint64_t end = ks_now() + GRACE_NS;
@@ -221,7 +232,7 @@ static void stop_workers(struct server *server)
 	while (atomic_load(&server->pool.alive)) {
 		/* A second signal means it. */
 		if (read(server->signals, &info, sizeof(info)) == sizeof(info) || ks_now() > end)
-			atomic_store(&server->pool.hurry, true);
+			hurry(server);
 		for (unsigned int i = 0; i < server->n_workers; i++)
 			ks_worker_check(server->workers[i], ks_now());
 		usleep(FIRST_WAIT);
@@ -374,10 +385,10 @@ static int serve_frozen(struct server *server)
 		.max_idle = config->max_idle_time_ms * KS_MS,
 		.max_body = config->max_waiting_body * 1024,
 		.max_bodies = config->max_waiting_memory << 20,
-		.workers = wanted_workers(config),
+		.workers = ks_serve_workers(config),
 	});
 	if (server->pool.lobby)
-		server->pool.reaper = ks_reaper_start(server->pool.lobby, wanted_workers(config));
+		server->pool.reaper = ks_reaper_start(server->pool.lobby, ks_serve_workers(config));
 	status = server->pool.reaper ? serve_with_workers(server) : KS_EXIT_FAILED;
 	ks_reaper_stop(server->pool.reaper);
 	if (server->pool.lobby)
@@ -390,7 +401,7 @@ static int serve(struct server *server)
 {
 	const struct ks_config *config = server->guest->config;
 
-	if (!config->ephemeral && wanted_workers(config) == 1)
+	if (!config->ephemeral && ks_serve_workers(config) == 1)
 		return serve_alone(&server->master);
 	return serve_frozen(server);
 }

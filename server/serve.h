@@ -9,6 +9,9 @@
 /* The configuration asks for something that needs a server program. */
 bool ks_serve_wanted(const struct ks_config *config);
 
+/* How many copies of the program there are to be. */
+unsigned int ks_serve_workers(const struct ks_config *config);
+
 /* 0, or an exit status after a message: options that contradict each other. */
 int ks_serve_check(const struct ks_config *config);
 

@@ -17,6 +17,7 @@
 #include "exchange.h"
 #include "kvmserver.h"
 #include "reaper.h"
+#include "storage.h"
 #include "worker.h"
 
 #define MIB	 (1ull << 20)
@@ -126,6 +127,7 @@ static int make_fork(struct ks_worker *worker, struct tkvm_error *err)
 	if (rc)
 		return rc;
 	ks_count(&worker->counters.forks, 1);
+	ks_storage_connect(worker->pool->guest->storage, worker->index, fork, &worker->counters);
 	set_fork(worker, fork);
 	return 0;
 }
