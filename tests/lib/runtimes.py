@@ -31,9 +31,8 @@ def find(program):
     return path
 
 
-def npm(name):
-    """The path of a program of NPM."""
-    package, pattern = NPM[name]
+def npm_directory(package):
+    """The node_modules directory with a package of npm and what that needs."""
     directory = os.path.join(CACHE, package)
     os.makedirs(directory, exist_ok=True)
     with open(os.path.join(directory, "lock"), "w") as lock:
@@ -42,7 +41,13 @@ def npm(name):
         if not os.path.exists(done):
             install(package, directory)
             open(done, "w").close()
-    found = glob.glob(os.path.join(directory, "node_modules", pattern))
+    return os.path.join(directory, "node_modules")
+
+
+def npm(name):
+    """The path of a program of NPM."""
+    package, pattern = NPM[name]
+    found = glob.glob(os.path.join(npm_directory(package), pattern))
     if len(found) != 1:
         raise Failed("%s has %d files like %s" % (package, len(found), pattern))
     return found[0]
