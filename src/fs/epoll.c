@@ -295,8 +295,11 @@ int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max
 {
 	int n = epoll_wait(epoll->file.hostfd, events, max, 0);
 
+	epoll->alone = NULL;
 	if (n < 0)
 		return -errno;
+	if (n == 1 && (max > 1 || epoll->n_items == 1))
+		epoll->alone = ((struct tk_epoll_item *)events[0].data.ptr)->file;
 	for (int i = 0; i < n; i++) {
 		struct tk_epoll_item *item = events[i].data.ptr;
 
@@ -305,6 +308,32 @@ int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max
 			item->spent = epoll->changed = true;
 	}
 	return n;
+}
+
+/* What the host has told of it, once only, it is to tell again. EPOLLEXCLUSIVE cannot be changed.
+ */
+static void rearm(struct tk_epoll_item *item)
+{
+	if (!(item->events & EPOLLEXCLUSIVE)) {
+		host_ctl(item->epoll, EPOLL_CTL_MOD, item->hostfd, item, item->events);
+		return;
+	}
+	host_ctl(item->epoll, EPOLL_CTL_DEL, item->hostfd, NULL, 0);
+	host_ctl(item->epoll, EPOLL_CTL_ADD, item->hostfd, item, item->events);
+}
+
+void tk_epoll_told(struct tk_epoll *epoll, const struct tk_file *file, u32 told)
+{
+	struct epoll_event events[64];
+	int n = epoll_wait(epoll->file.hostfd, events, TK_ARRAY_SIZE(events), 0);
+
+	for (int i = 0; i < n; i++) {
+		struct tk_epoll_item *item = events[i].data.ptr;
+		bool news = item->file != file || events[i].events & ~told;
+
+		if (news && item->events & (EPOLLET | EPOLLONESHOT))
+			rearm(item);
+	}
 }
 
 /* Once more what it was: registered with these events, or spent. */
@@ -375,6 +404,7 @@ int tk_epoll_restore(struct tk_epoll *epoll, const struct tk_epoll *tmpl,
 	struct tk_list *at;
 	int rc = 0;
 
+	epoll->alone = NULL;
 	if (!epoll->changed && epoll->n_items == tmpl->n_items)
 		return tmpl->quiet && stirred ? hush(epoll) : 0;
 	tk_list_for_each_safe (item, tmp, &epoll->items, link)

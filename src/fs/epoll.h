@@ -32,9 +32,10 @@ struct tk_epoll {
 	struct tk_file file;
 	struct tk_list items;
 	unsigned int n_items;
-	bool changed;		    /* @items may be different from those of the image */
-	bool quiet;		    /* frozen: no event was waiting */
-	struct tk_budget *host_fds; /* what second registrations of a file take from */
+	bool changed;		     /* @items may be different from those of the image */
+	const struct tk_file *alone; /* all that the last collection found; only compared */
+	bool quiet;		     /* frozen: no event was waiting */
+	struct tk_budget *host_fds;  /* what second registrations of a file take from */
 };
 
 int tk_epoll_new(struct tk_file **ret, struct tk_budget *host_fds) TK_MUST_CHECK;
@@ -50,6 +51,12 @@ int tk_epoll_ctl(struct tk_epoll *epoll, int op, u32 fd, struct tk_file *target,
 
 /* Up to @max events that are there now; a count or -errno. Never waits. */
 int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max);
+
+/*
+ * The program was told, by other means than collecting, of @file being ready for @events: have an
+ * edge-triggered registration of it in @epoll not tell that again.
+ */
+void tk_epoll_told(struct tk_epoll *epoll, const struct tk_file *file, u32 events);
 
 /* file->muted has changed: watch for other events. */
 void tk_epoll_refresh(struct tk_file *file);

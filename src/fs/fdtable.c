@@ -67,15 +67,34 @@ static void set(struct tk_fdtable *table, unsigned int fd, struct tk_file *file,
 		table->lowest++;
 }
 
-int tk_fd_install(struct tk_fdtable *table, struct tk_file *file, unsigned int min, bool cloexec)
+static unsigned int lowest_free(const struct tk_fdtable *table, unsigned int min)
 {
 	unsigned int fd = TK_MAX(min, table->lowest);
 
 	while (fd < table->size && table->fds[fd].file)
 		fd++;
+	return fd;
+}
+
+static bool may_be_used(const struct tk_fdtable *table, unsigned int fd)
+{
+	return fd < table->limit && fd <= INT32_MAX / 2 && tk_budget_fits(&table->host_fds, 1);
+}
+
+int tk_fd_next(const struct tk_fdtable *table)
+{
+	unsigned int fd = lowest_free(table, 0);
+
+	return may_be_used(table, fd) ? (int)fd : -EMFILE;
+}
+
+int tk_fd_install(struct tk_fdtable *table, struct tk_file *file, unsigned int min, bool cloexec)
+{
+	unsigned int fd = lowest_free(table, min);
+
 	if (min <= table->lowest)
 		table->lowest = fd;
-	if (fd >= table->limit || fd > INT32_MAX / 2 || !tk_budget_fits(&table->host_fds, 1))
+	if (!may_be_used(table, fd))
 		return -EMFILE;
 	if (grow(table, fd))
 		return -ENOMEM;

@@ -36,6 +36,9 @@ void tk_fdtable_destroy(struct tk_fdtable *table); /* closes all */
 /* The file behind @fd, borrowed; NULL: -EBADF. @fd as the guest passed it. */
 struct tk_file *tk_fd_get(const struct tk_fdtable *table, u64 fd);
 
+/* Where tk_fd_install(table, file, 0, ...) would install one, or -EMFILE. */
+int tk_fd_next(const struct tk_fdtable *table);
+
 /*
  * Install @file at the lowest free descriptor >= @min; takes over the caller's reference if it
  * succeeds and leaves it with the caller if not. Returns the descriptor, -EMFILE (@limit, or

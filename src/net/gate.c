@@ -93,6 +93,7 @@ int tk_gate_new(struct tk_file **ret, const struct tk_sock *tmpl, struct tk_net 
 	file->flags = tmpl->file.flags;
 	sock = tk_sock_of(file);
 	sock->gate = gate;
+	net->n_gates++;
 	copy_sock(sock, tmpl);
 	*ret = file;
 	return 0;
@@ -122,6 +123,7 @@ static int become_gate(struct tk_sock *sock, int real)
 	gate->owned = true;
 	sock->file.hostfd = fds[0];
 	sock->gate = gate;
+	sock->net->n_gates++;
 	return 0;
 }
 
@@ -236,6 +238,24 @@ int tk_gate_offer(struct tk_sock *sock, int fd, const struct tkvm_connection_ops
 	return 0;
 }
 
+bool tk_gate_is_shut(const struct tk_sock *sock)
+{
+	return sock->gate->bell < 0;
+}
+
+unsigned int tk_gate_first(const struct tk_sock *sock, struct tk_follow *follow, int *fd)
+{
+	const struct tk_list *offers = &sock->gate->offers;
+	const struct offer *offer;
+
+	if (tk_list_empty(offers))
+		return 0;
+	offer = tk_list_entry(offers->next, struct offer, link);
+	*follow = (struct tk_follow){.ops = offer->ops, .ctx = offer->ctx};
+	*fd = offer->fd;
+	return offers->next == offers->prev ? 1 : 2;
+}
+
 int tk_gate_accept(struct tk_sock *sock, int flags, struct tk_file **ret)
 {
 	struct tk_gate *gate = sock->gate;
@@ -261,6 +281,7 @@ int tk_gate_accept(struct tk_sock *sock, int flags, struct tk_file **ret)
 			offer.ops->released(offer.ctx, -1, TKVM_CLOSED);
 		return rc;
 	}
+	tk_sock_inherit(tk_sock_of(*ret), sock);
 	tk_follow_begin(tk_sock_of(*ret), offer.ops, offer.ctx, gate->real);
 	return 0;
 }
@@ -310,4 +331,5 @@ void tk_gate_free(struct tk_sock *sock)
 		close(gate->real);
 	free(gate);
 	sock->gate = NULL;
+	sock->net->n_gates--;
 }

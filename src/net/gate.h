@@ -46,6 +46,10 @@ int tk_gate_offer(struct tk_sock *sock, int fd, const struct tkvm_connection_ops
  */
 int tk_gate_accept(struct tk_sock *sock, int flags, struct tk_file **ret);
 
+/* The oldest offer; returns how many there are: 0, 1, or 2 for more. */
+unsigned int tk_gate_first(const struct tk_sock *sock, struct tk_follow *follow, int *fd);
+bool tk_gate_is_shut(const struct tk_sock *sock);
+
 /* shutdown(2) on it: nothing is accepted any more, here. */
 void tk_gate_shut(struct tk_sock *sock);
 

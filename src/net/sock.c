@@ -75,6 +75,23 @@ int tk_sock_check(const struct tk_policy *policy, int family, int type, int prot
 	}
 }
 
+void tk_sock_inherit(struct tk_sock *conn, const struct tk_sock *listener)
+{
+	conn->accepted = true;
+	conn->local = listener->local;
+	conn->rcvlowat = listener->family == AF_UNIX ? 1 : listener->rcvlowat;
+}
+
+int tk_sock_shutdown(struct tk_sock *sock, int how)
+{
+	if (shutdown(sock->file.hostfd, how))
+		return -errno;
+	sock->shut |= how != SHUT_RD;
+	if (sock->follow.ops)
+		tk_follow_shut(sock, how);
+	return 0;
+}
+
 bool tk_sock_is_stream(const struct tk_sock *sock)
 {
 	return sock->type == SOCK_STREAM;

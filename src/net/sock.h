@@ -50,6 +50,7 @@ struct tk_sock {
 	struct tk_gate *gate; /* a fork's listening socket (net/gate.h); NULL: not that */
 	struct tk_follow follow;
 	bool accepted; /* by accept(2) */
+	bool shut;     /* for sending, by shutdown(2) */
 
 	/* frozen: a connection, which forks find closed; and what one of a pair had to read */
 	bool dead;
@@ -80,6 +81,12 @@ void tk_sock_rename(struct tk_file *file, const char *name);
 int tk_sock_host(const struct tk_sock *sock);
 
 struct tk_sock *tk_sock_of(struct tk_file *file); /* NULL: -ENOTSOCK */
+
+/* @conn was accepted from @listener: what it has of it. */
+void tk_sock_inherit(struct tk_sock *conn, const struct tk_sock *listener);
+
+/* shutdown(2), of what is no gate. 0 or -errno. */
+int tk_sock_shutdown(struct tk_sock *sock, int how);
 
 /* Byte streams, where messages have no boundaries, and EPIPE comes with SIGPIPE. */
 bool tk_sock_is_stream(const struct tk_sock *sock);

@@ -143,9 +143,6 @@ static long accepted(struct tk_task *task, const struct tk_sock *sock, struct tk
 {
 	long rc;
 
-	tk_sock_of(file)->accepted = true;
-	tk_sock_of(file)->local = sock->local;
-	tk_sock_of(file)->rcvlowat = sock->family == AF_UNIX ? 1 : sock->rcvlowat;
 	if (sock->family == AF_UNIX)
 		tk_unix_translate(&task->proc->net, name, &len);
 	rc = tk_addr_out(task, name, len, a[1], a[2]);
@@ -169,7 +166,10 @@ static int take_connection(struct tk_task *task, struct tk_sock *sock, int flags
 		return rc;
 	}
 	fd = accept4(sock->file.hostfd, (struct sockaddr *)name, len, TYPE_FLAGS);
-	return fd < 0 ? -errno : wrap(task, fd, sock, flags, file);
+	rc = fd < 0 ? -errno : wrap(task, fd, sock, flags, file);
+	if (!rc)
+		tk_sock_inherit(tk_sock_of(*file), sock);
+	return rc;
 }
 
 static long do_accept(struct tk_task *task, const u64 a[6], int flags)
@@ -329,9 +329,5 @@ long tk_sys_shutdown(struct tk_task *task, const u64 a[6])
 		return rc;
 	if (sock->gate)
 		return shut_gate(sock, (int)a[1]);
-	if (shutdown(sock->file.hostfd, (int)a[1]))
-		return -errno;
-	if (sock->follow.ops)
-		tk_follow_shut(sock, (int)a[1]);
-	return 0;
+	return tk_sock_shutdown(sock, (int)a[1]);
 }
