@@ -76,7 +76,9 @@ struct tkvm_connection_ops {
 	/*
 	 * The program wants up to @wanted bytes of what lies in the socket @fd (which may be
 	 * peeked at). Returns how many it may have now; what it may not have looks to it as if it
-	 * had not arrived yet. Only asked when needed; SIZE_MAX is "whatever there is".
+	 * had not arrived yet. Only asked when needed, and also before the program has accepted the
+	 * connection (what is then said may be given to it at once); SIZE_MAX is "whatever there
+	 * is".
 	 */
 	size_t (*input)(void *ctx, int fd, size_t wanted);
 	/* It took @len bytes. */

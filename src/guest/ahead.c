@@ -21,6 +21,8 @@ _Static_assert(offsetof(struct tk_shim_page, rcx) == TK_SHIM_RCX, "entry.S");
 _Static_assert(offsetof(struct tk_shim_page, rdx) == TK_SHIM_RDX, "entry.S");
 _Static_assert(offsetof(struct tk_shim_page, rsi) == TK_SHIM_RSI, "entry.S");
 _Static_assert(offsetof(struct tk_shim_page, rdi) == TK_SHIM_RDI, "entry.S");
+_Static_assert(offsetof(struct tk_shim_page, next) == TK_SHIM_NEXT, "entry.S");
+_Static_assert(offsetof(struct tk_shim_page, regs) == TK_SHIM_REGS, "entry.S");
 
 struct tk_ahead_taken tk_ahead_take(u64 word, u32 given)
 {

@@ -20,6 +20,8 @@ struct tk_ahead_page {
 struct tk_shim_page {
 	u64 taken; /* bytes, and in the upper half how many reads took them */
 	u64 rcx, rdx, rsi, rdi;
+	u64 next, result; /* the fast path's: see guest/fast.h */
+	u64 regs[16];	  /* in the order of struct kvm_regs */
 };
 
 /* What the shim took, as far as it can be true. */

@@ -14,6 +14,7 @@
 extern const u8 tk_entry_page[], tk_entry_page_end[];
 extern const u8 tk_reload_page[], tk_reload_page_end[];
 extern const u8 tk_stubs[], tk_stubs_end[];
+extern const u8 tk_fast_code[], tk_fast_code_end[];
 extern const u8 tk_vdso_start[], tk_vdso_end[]; /* [data pages][vDSO image] */
 
 /* SDM 3A figure 3-8: code and data descriptors of flat segments, accessed bit set. */
@@ -76,6 +77,8 @@ void tk_area_build(void *area, bool user_entry)
 	memset(base + TK_AREA_STUBS, 0xcc, TK_PAGE_SIZE);
 	memset(base + TK_AREA_RELOAD, 0xcc, TK_PAGE_SIZE);
 	memcpy(base + TK_AREA_ENTRY, tk_entry_page, (size_t)(tk_entry_page_end - tk_entry_page));
+	memset(base + TK_AREA_FAST, 0xcc, TK_FAST_MAX);
+	memcpy(base + TK_AREA_FAST, tk_fast_code, (size_t)(tk_fast_code_end - tk_fast_code));
 	memcpy(base + TK_AREA_STUBS, tk_stubs, (size_t)(tk_stubs_end - tk_stubs));
 	memcpy(base + TK_AREA_RELOAD, tk_reload_page,
 	       (size_t)(tk_reload_page_end - tk_reload_page));

@@ -18,6 +18,8 @@
 /* SYSCALL on PVM: stays at CPL 3. By the OUT it leaves; the VMM sets RIP from RCX. */
 	.globl tk_entry_page, tk_entry_page_end, tk_shim_saved, tk_shim_done
 	.hidden tk_entry_page, tk_entry_page_end, tk_shim_saved, tk_shim_done
+	.globl tk_fast_begin, tk_fast_saved, tk_fast_done
+	.hidden tk_fast_begin, tk_fast_saved, tk_fast_done
 tk_entry_page:
 .Lleave:
 	outb	%al, $TK_PORT_SYSCALL
@@ -25,7 +27,9 @@ tk_entry_page:
 /* Where the entry page sees them, relative to itself. */
 #define AHEAD(field) (.Lleave + TK_AHEAD_VA - TK_KERNEL_VA - TK_AREA_ENTRY + (field))(%rip)
 #define SHIM(field)  (.Lleave + TK_SHIM_VA - TK_KERNEL_VA - TK_AREA_ENTRY + (field))(%rip)
-#define RFLAGS_OTHER 0x50500 /* TF DF RF AC: what the return below does not restore */
+#define GIVEN(field) (.Lleave + TK_GIVEN_VA - TK_KERNEL_VA - TK_AREA_ENTRY + (field))(%rip)
+#define REG(n)	     SHIM(TK_SHIM_REGS + 8 * (n))
+#define RFLAGS_OTHER 0x50500 /* TF DF RF AC: what the returns below do not restore */
 
 /*
  * SYSCALL lands here: read(fd, buffer, n) of what was read ahead, if that is all there; everything
@@ -35,9 +39,9 @@ tk_entry_page:
  */
 	.org	tk_entry_page + TK_ENTRY_SHIM, 0xcc
 	testq	%rax, %rax
-	jnz	.Lleave
+	jnz	tk_fast_begin
 	cmpl	%edi, AHEAD(TK_AHEAD_FD)
-	jne	.Lleave
+	jne	tk_fast_begin
 	movq	%rcx, SHIM(TK_SHIM_RCX)
 	movq	%rdx, SHIM(TK_SHIM_RDX)
 	movq	%rsi, SHIM(TK_SHIM_RSI)
@@ -92,6 +96,66 @@ tk_shim_saved:
 	movq	%rax, SHIM(TK_SHIM_TAKEN)
 tk_shim_done:
 	movq	%rdx, %rax
+	jmp	*%rcx
+
+/*
+ * The fast path (docs/internals/fastpath.md): C code with a stack of its own answers, or not. The
+ * same three parts: all registers are the program's, they are saved, the call is made.
+ */
+tk_fast_begin:
+	cmpl	$0, GIVEN(TK_GIVEN_ON)
+	je	.Lleave
+	testl	$RFLAGS_OTHER, %r11d
+	jnz	.Lleave
+	movq	%rax, REG(0)
+	movq	%rbx, REG(1)
+	movq	%rcx, REG(2)
+	movq	%rdx, REG(3)
+	movq	%rsi, REG(4)
+	movq	%rdi, REG(5)
+	movq	%rsp, REG(6)
+	movq	%rbp, REG(7)
+	movq	%r8, REG(8)
+	movq	%r9, REG(9)
+	movq	%r10, REG(10)
+	movq	%r11, REG(11)
+	movq	%r12, REG(12)
+	movq	%r13, REG(13)
+	movq	%r14, REG(14)
+	movq	%r15, REG(15)
+tk_fast_saved:
+	leaq	SHIM(TK_FAST_STACK), %rsp
+	call	.Lleave + TK_AREA_FAST - TK_AREA_ENTRY
+	testb	%al, %al
+	jz	.Lunanswered
+	movq	SHIM(TK_SHIM_NEXT), %rax
+	movl	%eax, SHIM(TK_RECORD_AT + TK_RECORD_COUNT)
+	jmp	tk_fast_done
+.Lunanswered:
+	movq	REG(0), %rax
+	movq	REG(2), %rcx
+	movq	REG(3), %rdx
+	movq	REG(4), %rsi
+	movq	REG(5), %rdi
+	movq	REG(6), %rsp
+	movq	REG(8), %r8
+	movq	REG(9), %r9
+	movq	REG(10), %r10
+	movq	REG(11), %r11
+	jmp	.Lleave
+tk_fast_done:
+	movq	REG(2), %rcx
+	movq	REG(3), %rdx
+	movq	REG(4), %rsi
+	movq	REG(5), %rdi
+	movq	REG(8), %r8
+	movq	REG(9), %r9
+	movq	REG(10), %r10
+	movq	REG(11), %r11
+	movq	SHIM(TK_SHIM_RESULT), %rax
+	pushq	%r11
+	popfq
+	movq	REG(6), %rsp
 	jmp	*%rcx
 tk_entry_page_end:
 

@@ -41,6 +41,8 @@
 #define TK_AREA_IDT    0x3800
 #define TK_AREA_RELOAD 0x4000  /* user-executable: where a vCPU that is used again starts */
 #define TK_AREA_TSS    0x10000 /* TK_MAX_VCPUS of TK_TSS_SIZE */
+#define TK_AREA_FAST   0x8000  /* the fast path's code at CPL 3, and that it may have */
+#define TK_FAST_MAX    0x4000
 #define TK_AREA_VDSO   0x40000
 #define TK_VDSO_MAX    0x4000
 #define TK_TSS_SIZE    0x80
@@ -72,7 +74,23 @@
 #define TK_AHEAD_WINDOW 0xff000 /* the most that is read ahead */
 #define TK_GPA_SHIM	(TK_GPA_STACKS + TK_STACKS_SIZE)
 #define TK_SHIM_VA	(TK_STACKS_VA + TK_STACKS_SIZE)
-#define TK_SHIM_SIZE	0x1000
+#define TK_SHIM_SIZE	0x7000 /* its registers, the record, its stack, what the program sent */
+
+/* The fast path (guest/fast.h): what the VMM gives, and what has been received. */
+#define TK_GPA_GIVEN  (TK_GPA_AHEAD + TK_AHEAD_SIZE)
+#define TK_GIVEN_VA   (TK_KERNEL_VA + 0xf2000)
+#define TK_GIVEN_SIZE 0x5000
+#define TK_GIVEN_IN   0x1000 /* in it */
+#define TK_GIVEN_ON   0	     /* in it, u32 */
+#define TK_IN_SIZE    0x4000
+/* By offset from TK_SHIM_VA. */
+#define TK_RECORD_AT	0x1000
+#define TK_FAST_STACK	0x3000 /* grows down to the end of the record's page */
+#define TK_OUT_AT	0x3000
+#define TK_OUT_SIZE	0x4000
+#define TK_RECORD_COUNT 0 /* in the record, u32 */
+/* Hardware: the shim's page as CPL 0 sees it. */
+#define TK_SHIM_ALIAS_VA (TK_KERNEL_VA + 0xf8000)
 
 /*
  * The window through which a storage program sees the buffer of the call that it answers
@@ -87,11 +105,15 @@
 #define TK_AHEAD_GIVEN	  4
 #define TK_AHEAD_DEADLINE 8
 /* struct tk_shim_page */
-#define TK_SHIM_TAKEN 0
-#define TK_SHIM_RCX   8
-#define TK_SHIM_RDX   16
-#define TK_SHIM_RSI   24
-#define TK_SHIM_RDI   32
+#define TK_SHIM_TAKEN  0
+#define TK_SHIM_RCX    8
+#define TK_SHIM_RDX    16
+#define TK_SHIM_RSI    24
+#define TK_SHIM_RDI    32
+#define TK_SHIM_NEXT   40 /* of the record: what the count becomes */
+#define TK_SHIM_RESULT 48
+#define TK_SHIM_REGS                                                                               \
+	56 /* rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, r8 to r15: struct kvm_regs' order */
 
 /* Offsets in the page at TK_AREA_STUBS. Vector v's stub is at v * TK_STUB_STRIDE. */
 #define TK_STUB_STRIDE	16

@@ -38,7 +38,7 @@
 _Static_assert(BOX_OFFSET + BOX_PAGES * TK_PAGE_SIZE <= TK_STACKS_SIZE, "the sandbox's memory");
 _Static_assert(CODE_VA >> 21 == TK_KERNEL_VA >> 21, "one leaf");
 _Static_assert(CODE_VA >= TK_SHIM_VA + TK_SHIM_SIZE, "behind the shim's page");
-_Static_assert(DATA_VA + DATA_PAGES * TK_PAGE_SIZE <= TK_AHEAD_VA, "below what is read ahead");
+_Static_assert(DATA_VA + DATA_PAGES * TK_PAGE_SIZE <= TK_GIVEN_VA, "below what the fast path has");
 
 struct sandbox {
 	struct tk_vm *vm;

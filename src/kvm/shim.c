@@ -12,6 +12,7 @@
 #include "kvm/internal.h"
 
 extern const u8 tk_entry_page[], tk_entry_page_end[], tk_shim_saved[], tk_shim_done[];
+extern const u8 tk_fast_begin[], tk_fast_saved[], tk_fast_done[];
 
 static const struct tk_shim_page *saved(const struct tk_vcpu *vcpu)
 {
@@ -26,29 +27,63 @@ void tk_shim_keep(struct tk_vcpu *vcpu)
 	vcpu->shim_kept = true;
 }
 
-enum tk_shim_place tk_shim_unwind(struct tk_vcpu *vcpu)
+/* Offset of @label in the entry page, as @at is. */
+static bool is_behind(u64 at, const u8 *label)
 {
-	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
-	u64 at = regs->rip - (TK_KERNEL_VA + TK_AREA_ENTRY);
-	struct tk_shim_page page;
+	return at >= (u64)(label - tk_entry_page);
+}
 
-	if (vcpu->vm->kvm->flavour != TK_FLAVOUR_PVM || at < TK_ENTRY_SHIM ||
-	    at >= (u64)(tk_entry_page_end - tk_entry_page))
-		return TK_SHIM_OUTSIDE;
+static void reload(const struct tk_vcpu *vcpu, struct kvm_regs *regs)
+{
+	memcpy(regs, saved(vcpu)->regs, sizeof(saved(vcpu)->regs));
+}
+
+/* Behind @at there is the code of the fast path, which entry.S calls. */
+static enum tk_shim_place unwind_fast(const struct tk_vcpu *vcpu, struct kvm_regs *regs, u64 at)
+{
+	bool done = is_behind(at, tk_fast_done) && !is_behind(at, tk_entry_page_end);
+
+	if (is_behind(at, tk_fast_saved))
+		reload(vcpu, regs);
+	if (done)
+		regs->rax = saved(vcpu)->result;
 	regs->rflags = regs->r11;
-	if (at >= (u64)(tk_shim_done - tk_entry_page)) {
+	regs->rip = regs->rcx;
+	return done ? TK_SHIM_DONE : TK_SHIM_BEGUN;
+}
+
+static enum tk_shim_place unwind_ahead(const struct tk_vcpu *vcpu, struct kvm_regs *regs, u64 at)
+{
+	const struct tk_shim_page *page = saved(vcpu);
+
+	regs->rflags = regs->r11;
+	if (is_behind(at, tk_shim_done)) {
 		regs->rax = regs->rdx;
 		regs->rip = regs->rcx;
 		return TK_SHIM_DONE;
 	}
-	if (at >= (u64)(tk_shim_saved - tk_entry_page)) {
-		memcpy(&page, saved(vcpu), sizeof(page));
+	if (is_behind(at, tk_shim_saved)) {
 		regs->rax = 0;
-		regs->rcx = page.rcx;
-		regs->rdx = page.rdx;
-		regs->rsi = page.rsi;
-		regs->rdi = page.rdi;
+		regs->rcx = page->rcx;
+		regs->rdx = page->rdx;
+		regs->rsi = page->rsi;
+		regs->rdi = page->rdi;
 	}
 	regs->rip = regs->rcx;
 	return TK_SHIM_BEGUN;
+}
+
+enum tk_shim_place tk_shim_unwind(struct tk_vcpu *vcpu)
+{
+	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+	u64 at = regs->rip - (TK_KERNEL_VA + TK_AREA_ENTRY), code = TK_AREA_FAST - TK_AREA_ENTRY;
+
+	if (vcpu->vm->kvm->flavour != TK_FLAVOUR_PVM)
+		return TK_SHIM_OUTSIDE;
+	if (at >= code && at - code < TK_FAST_MAX)
+		return unwind_fast(vcpu, regs, at);
+	if (at < TK_ENTRY_SHIM || is_behind(at, tk_entry_page_end))
+		return TK_SHIM_OUTSIDE;
+	return is_behind(at, tk_fast_begin) ? unwind_fast(vcpu, regs, at)
+					    : unwind_ahead(vcpu, regs, at);
 }

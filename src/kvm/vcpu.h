@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/uregs.h"
 #include "guest/ahead.h"
+#include "guest/fast.h"
 #include "kvm/kvm.h"
 
 /* X(NAME, "text") */
@@ -118,6 +119,9 @@ void *tk_vm_vvar(struct tk_vm *vm);
  */
 struct tk_ahead_page *tk_vm_ahead(struct tk_vm *vm);
 struct tk_shim_page *tk_vm_shim(struct tk_vm *vm);
+/* The same of what the fast path goes by, TK_GIVEN_SIZE bytes. The record is in the shim's pages.
+ */
+struct tk_given *tk_vm_given(struct tk_vm *vm);
 
 /*
  * Create a vCPU that will start at CPL 3 with *@regs, page-table root @cr3 and FS base @fs_base.

@@ -17,7 +17,7 @@
 #include "kvm/internal.h"
 
 /* Two purposes each: a slot costs more than its pages. */
-#define VVAR_SLOT   (TK_VVAR_SIZE + TK_AHEAD_SIZE)
+#define VVAR_SLOT   (TK_VVAR_SIZE + TK_AHEAD_SIZE + TK_GIVEN_SIZE)
 #define STACKS_SLOT (TK_STACKS_SIZE + TK_SHIM_SIZE)
 
 static int make_room(struct tk_vm *vm)
@@ -254,6 +254,15 @@ int tk_vm_for_each_kernel_range(struct tk_vm *vm,
 		 .gpa = TK_GPA_AHEAD,
 		 .size = pvm ? TK_AHEAD_SIZE : 0,
 		 .user = true},
+		{.va = TK_KERNEL_VA + TK_AREA_FAST,
+		 .gpa = TK_GPA_AREA + TK_AREA_FAST,
+		 .size = pvm ? TK_FAST_MAX : 0,
+		 .user = true,
+		 .exec = true},
+		{.va = TK_GIVEN_VA,
+		 .gpa = TK_GPA_GIVEN,
+		 .size = pvm ? TK_GIVEN_SIZE : 0,
+		 .user = true},
 		{.va = TK_SHIM_VA,
 		 .gpa = TK_GPA_SHIM,
 		 .size = pvm ? TK_SHIM_SIZE : 0,
@@ -290,6 +299,13 @@ struct tk_ahead_page *tk_vm_ahead(struct tk_vm *vm)
 	if (vm->kvm->flavour != TK_FLAVOUR_PVM)
 		return NULL;
 	return (struct tk_ahead_page *)(void *)(vm->vvar + TK_VVAR_SIZE);
+}
+
+struct tk_given *tk_vm_given(struct tk_vm *vm)
+{
+	if (vm->kvm->flavour != TK_FLAVOUR_PVM)
+		return NULL;
+	return (struct tk_given *)(void *)(vm->vvar + TK_VVAR_SIZE + TK_AHEAD_SIZE);
 }
 
 struct tk_shim_page *tk_vm_shim(struct tk_vm *vm)

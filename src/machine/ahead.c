@@ -125,6 +125,7 @@ void tk_ahead_settle(struct tk_ahead *ahead, struct tk_proc *proc, bool early)
 	given = ahead->page->given;
 	taken = tk_ahead_take(__atomic_load_n(&ahead->shim->taken, __ATOMIC_RELAXED), given);
 	ahead->page->given = 0;
+	ahead->page->fd = UINT32_MAX;
 	ahead->given->pos += taken.bytes;
 	ahead->end = ahead->given->pos;
 	ahead->given = NULL;

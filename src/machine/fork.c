@@ -139,8 +139,8 @@ static int fork_hardware(struct tkvm_machine *machine, const struct tkvm_fork_op
 		tk_clock_fork(&machine->clock, &master->clock, tk_vm_vvar(machine->vm), 0);
 	machine->storage = master->storage;
 	machine->fast_path = master->fast_path;
-	if (!rc && machine->fast_path)
-		tk_ahead_init(&machine->ahead, machine->vm);
+	if (!rc)
+		tk_machine_fast_path(machine);
 	return rc;
 }
 

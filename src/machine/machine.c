@@ -48,6 +48,14 @@ static int map_range(void *arg, const struct tk_kernel_range *range)
 				range->exec);
 }
 
+void tk_machine_fast_path(struct tkvm_machine *machine)
+{
+	if (!machine->fast_path)
+		return;
+	tk_ahead_init(&machine->ahead, machine->vm);
+	tk_fast_init(&machine->fast, machine->vm);
+}
+
 static int create_hardware(struct tkvm_machine *machine, const struct tkvm_machine_options *options,
 			   struct tkvm_error *err)
 {
@@ -68,8 +76,7 @@ static int create_hardware(struct tkvm_machine *machine, const struct tkvm_machi
 		      machine->kvm.host_tsc && tk_clock_host_ok(), 0, NULL);
 	/* A trace shows every call. */
 	machine->fast_path = !options->no_fast_path && options->trace_fd <= 0;
-	if (machine->fast_path)
-		tk_ahead_init(&machine->ahead, machine->vm);
+	tk_machine_fast_path(machine);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "kvm/kick.h"
 #include "kvm/vcpu.h"
 #include "machine/ahead.h"
+#include "machine/fast.h"
 #include "task/task.h"
 #include "mm/image.h"
 #include "tinykvm/image.h"
@@ -24,6 +25,8 @@
 #define TK_DEFAULT_MEMORY	 TK_MIB(8192)
 #define TK_DEFAULT_ADDRESS_SPACE TK_MIB(122880)
 
+/* How long what the fast path has on record may stay there. */
+#define TK_FAST_NS (4 * 1000 * 1000)
 /* How long one task may keep others waiting. */
 #define TK_SLICE_NS (2 * 1000 * 1000)
 /* How long it may do so at least: switching costs two exits and more. */
@@ -72,7 +75,8 @@ struct tkvm_machine {
 	struct tkvm_remote *remote; /* where its remote calls go; NULL: nowhere */
 	void *remote_caller;	    /* what it is to the embedder's statistics */
 	struct tkvm_remote *serves; /* whose calls it answers; NULL: it is no storage machine */
-	bool fast_path;		    /* calls may be answered inside the guest */
+	struct tk_fast fast;
+	bool fast_path; /* calls may be answered inside the guest */
 	bool randomize;
 	bool storage;		   /* its program may wait for remote calls */
 	bool have_kvm, have_files; /* what there is to undo */
@@ -109,6 +113,9 @@ struct tkvm_machine {
 	struct tk_kick *own_kick;	/* of thread @kick_tid, kept between runs */
 	pid_t kick_tid;
 };
+
+/* machine.c: what there is to answer calls inside the guest, if machine->fast_path says so. */
+void tk_machine_fast_path(struct tkvm_machine *machine);
 
 /* machine.c: memslots, as an address space asks its backend (the VM) for them. */
 int tk_machine_slot_add(void *ctx, gpa_t gpa, u64 size, void *hva, unsigned int flags);

@@ -53,6 +53,7 @@ static int reset(struct tkvm_machine *machine)
 	if (rc)
 		return rc;
 	tk_ahead_reset(&machine->ahead, machine->vm);
+	tk_fast_reset(&machine->fast);
 	restore_loop(machine);
 	return tk_proc_restore(proc, tmpl, fork->files.renewed != renewed);
 }

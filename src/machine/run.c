@@ -119,6 +119,19 @@ static bool must_deliver(const struct tk_task *task)
 	       (tk_signal_pending_set(task) & ~task->sig.blocked);
 }
 
+/* What the program did in the fast path. False: the machine ends. */
+static bool settle(struct tkvm_machine *machine, struct tk_task *task)
+{
+	int rc = tk_fast_settle(&machine->fast, &machine->proc);
+
+	if (rc == -EPROTO)
+		tk_machine_forbidden(task);
+	else if (rc)
+		tk_machine_fail_text(machine,
+				     "the host could not do what the program was promised");
+	return !machine->proc.exiting;
+}
+
 static void run_task(struct tkvm_machine *machine, struct tk_task *task)
 {
 	struct tkvm_error err = {0};
@@ -135,14 +148,17 @@ static void run_task(struct tkvm_machine *machine, struct tk_task *task)
 		if (machine->proc.exiting || machine->proc.stopped)
 			return;
 	}
-	if (!tk_vcpu_in_entry(vcpu))
+	if (!tk_vcpu_in_entry(vcpu)) {
 		tk_ahead_give(&machine->ahead, &machine->proc, &machine->clock);
+		tk_fast_give(&machine->fast, &machine->proc);
+	}
 	tk_clock_update(&machine->clock);
 	tk_vcpu_run(vcpu, &exit);
-	tk_ahead_settle(&machine->ahead, &machine->proc, exit.kind == TK_EXIT_INTERRUPTED);
 	task->regs = tk_vcpu_regs(vcpu);
 	machine->proc.stats.exits++;
-	answer(machine, task, vcpu, &exit);
+	tk_ahead_settle(&machine->ahead, &machine->proc, exit.kind == TK_EXIT_INTERRUPTED);
+	if (settle(machine, task))
+		answer(machine, task, vcpu, &exit);
 }
 
 /* Threads that ended. The leader stays, a zombie, as long as the process lives. */

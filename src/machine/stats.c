@@ -53,7 +53,7 @@ int tkvm_machine_stats(struct tkvm_machine *machine, struct tkvm_stats *stats)
 	s.virtual_bytes = usage.virtual_bytes;
 	s.threads = proc->n_tasks;
 	s.mappings = usage.vmas;
-	s.inside = machine->ahead.served;
+	s.inside = machine->ahead.served + machine->fast.served;
 	memcpy(stats, &s, stats->size);
 	return 0;
 }

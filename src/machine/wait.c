@@ -176,6 +176,8 @@ static void arm(struct tkvm_machine *machine, s64 now)
 		when = TK_MIN(when, machine->slice_end);
 	if (any_waits_for_fds(proc))
 		when = TK_MIN(when, now + machine->poll_ns);
+	if (machine->fast.given && proc->net.n_gates)
+		when = TK_MIN(when, now + TK_FAST_NS);
 	if (when >= machine->armed && machine->armed > now)
 		return;
 	if (when == TK_FOREVER && machine->armed == TK_FOREVER)

@@ -242,6 +242,17 @@ static void dump_ahead(struct tkvm_machine *machine, struct tk_buf *out)
 		say("given %llx\n", (ull)hash(ahead->page, TK_AHEAD_SIZE));
 }
 
+static void dump_fast(struct tkvm_machine *machine, struct tk_buf *out)
+{
+	const struct tk_fast *fast = &machine->fast;
+
+	say("fast %d listener %d conn %d epoll %d drained %d used %u\n", fast->given != NULL,
+	    fast->listener != NULL, fast->conn != NULL, fast->epoll != NULL, fast->drained != NULL,
+	    fast->used);
+	if (fast->given)
+		say("fast %llx\n", (ull)hash(fast->given, TK_GIVEN_SIZE));
+}
+
 void dump_machine(struct tkvm_machine *machine, struct tk_buf *out)
 {
 	say("machine phase %d last %d vtime %lld turn %lld slice %lld fault %d %llx %llx failed "
@@ -255,4 +266,5 @@ void dump_machine(struct tkvm_machine *machine, struct tk_buf *out)
 	dump_files(machine, out);
 	dump_mm(machine->mm, out);
 	dump_ahead(machine, out);
+	dump_fast(machine, out);
 }

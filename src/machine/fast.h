@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fast path's side in the VMM (docs/internals/fastpath.md): saying how things are before the
+ * guest runs, and doing afterwards what it has on record.
+ */
+#ifndef TK_MACHINE_FAST_H
+#define TK_MACHINE_FAST_H
+
+#include "fs/epoll.h"
+#include "guest/fast.h"
+#include "kvm/vcpu.h"
+#include "net/sock.h"
+#include "task/task.h"
+
+/* All zero: off. */
+struct tk_fast {
+	struct tk_given *given; /* NULL: off */
+	struct tk_record *record;
+	u8 *in, *out;
+
+	/* What was given; NULL between runs, or if there is none. Borrowed. */
+	struct tk_sock *listener, *conn;
+	struct tk_epoll *epoll;
+
+	const struct tk_sock *drained; /* all that had been received was taken; only compared */
+	u32 used;		       /* bytes of @in that were ever written */
+	u64 served;		       /* calls answered in the guest */
+};
+
+/* Switch it on, if the VM can do it. */
+void tk_fast_init(struct tk_fast *fast, struct tk_vm *vm);
+
+/* The very last before the guest runs: nothing that the guest could notice may come behind it. */
+void tk_fast_give(struct tk_fast *fast, struct tk_proc *proc);
+
+/*
+ * The very first after it ran. 0; -EPROTO: what is on record cannot have happened, the guest wrote
+ * it; another -errno: the host could not do what was promised.
+ */
+int tk_fast_settle(struct tk_fast *fast, struct tk_proc *proc) TK_MUST_CHECK;
+
+/* As tk_ahead_reset(), which clears the pages that the guest writes. */
+void tk_fast_reset(struct tk_fast *fast);
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replaying a record: each entry in order, by what the system call itself would have used. The
+ * program cannot have had any other effect meanwhile, so every object is as the call would have
+ * found it, but for what came from outside. The registration with the epoll object alone is done
+ * once, at the end, as it is then: nobody can have looked at it in between, and most are gone.
+ *
+ * Nothing in a record is believed. What was answered must have been possible, entry after entry,
+ * from what was given; if it was, doing it is no more than the program could have asked for.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+#include "machine/replay.h"
+#include "net/gate.h"
+#include "net/opts.h"
+#include "sys/sys.h"
+
+#define ACCEPT_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
+#define IN_EVENTS    ((u32)(EPOLLIN | EPOLLRDNORM))
+#define OUT_EVENTS   ((u32)(EPOLLOUT | EPOLLWRNORM))
+
+struct replay {
+	struct tk_fast *fast;
+	struct tk_proc *proc;
+	const struct tk_given *given;
+	struct tk_fast_state state; /* as it is after the entries so far */
+	struct tk_sock *conn;
+	bool touched; /* the registration */
+};
+
+static bool is_open(const struct replay *r)
+{
+	return r->state.conn == TK_CONN_OPEN;
+}
+
+static int do_accept(struct replay *r, u64 flags)
+{
+	struct tk_file *file;
+	int rc;
+
+	if (r->state.conn != TK_CONN_OFFERED || flags & ~(u64)ACCEPT_FLAGS)
+		return -EPROTO;
+	rc = tk_gate_accept(r->fast->listener, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0, &file);
+	if (rc)
+		return rc;
+	rc = tk_fd_install_or_put(&r->proc->files, file, (flags & SOCK_CLOEXEC) != 0);
+	if (rc < 0)
+		return rc;
+	if ((u32)rc != r->given->conn_fd)
+		return -EIO;
+	r->state.conn = TK_CONN_OPEN;
+	r->conn = tk_sock_of(file);
+	r->conn->file.used = true;
+	return 0;
+}
+
+/* They are there, or the connection has broken meanwhile: then the program had them just before. */
+static int do_receive(struct replay *r, u64 n)
+{
+	u8 bytes[4096];
+	struct iovec iov = {.iov_base = bytes};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (!is_open(r) || !n || n > r->given->in_len - r->state.in_pos)
+		return -EPROTO;
+	r->state.in_pos += (u32)n;
+	while (n) {
+		ssize_t got;
+
+		iov.iov_len = TK_MIN(n, sizeof(bytes));
+		got = tk_sock_recv(r->conn, &msg, 0);
+		if (got <= 0)
+			break;
+		n -= (u64)got;
+	}
+	return 0;
+}
+
+static bool is_broken(const struct tk_sock *sock)
+{
+	struct pollfd fd = {.fd = sock->file.hostfd};
+
+	return poll(&fd, 1, 0) > 0 && fd.revents & (POLLERR | POLLHUP);
+}
+
+/*
+ * If the other end has broken the connection off, that came behind this: the program hears of it by
+ * its next call. If the host takes less than it has room for, it has no memory: the connection
+ * breaks.
+ */
+static int do_send(struct replay *r, u64 at, u64 n)
+{
+	struct tk_fast_state *state = &r->state;
+	u64 left = r->given->budget - state->spent;
+	struct iovec iov = {.iov_base = r->fast->out + state->out, .iov_len = n};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (!is_open(r) || state->shut || at != state->out || !n || n > TK_OUT_SIZE - state->out ||
+	    n + TK_FAST_OVERHEAD > left)
+		return -EPROTO;
+	state->out += (u32)n;
+	state->spent += (u32)n + TK_FAST_OVERHEAD;
+	if (is_broken(r->conn))
+		return 0;
+	if (tk_sock_send(r->conn, &msg, 0) != (ssize_t)n)
+		shutdown(r->conn->file.hostfd, SHUT_RDWR);
+	return 0;
+}
+
+static int do_register(struct replay *r, u64 a, u64 data)
+{
+	struct tk_fast_state *state = &r->state;
+	u32 events = (u32)(a >> 32);
+
+	if (!is_open(r) || !r->fast->epoll || events & (EPOLLONESHOT | EPOLLEXCLUSIVE))
+		return -EPROTO;
+	switch ((u32)a) {
+	case EPOLL_CTL_DEL:
+		if (!state->registered)
+			return -EPROTO;
+		state->registered = 0;
+		break;
+	case EPOLL_CTL_ADD:
+	case EPOLL_CTL_MOD:
+		if (state->registered != ((u32)a == EPOLL_CTL_MOD))
+			return -EPROTO;
+		state->registered = state->armed = 1;
+		state->events = events;
+		state->data = data;
+		break;
+	default:
+		return -EPROTO;
+	}
+	r->touched = true;
+	return 0;
+}
+
+static int do_tell(struct replay *r)
+{
+	if (!is_open(r) || !r->state.registered)
+		return -EPROTO;
+	r->state.armed = 0;
+	return 0;
+}
+
+/* Anything but those that the program may set anyway is refused by what refuses them there. */
+static int do_option(struct replay *r, u64 which, u64 value)
+{
+	int level = (int)(u32)which, name = (int)(which >> 32), n = (int)(u32)value;
+
+	if (!is_open(r) || tk_opt_set_size(r->conn, level, name) < (int)sizeof(n))
+		return -EPROTO;
+	(void)tk_opt_set(r->conn, level, name, &n, sizeof(n));
+	return 0;
+}
+
+static int do_nonblock(struct replay *r, u64 on)
+{
+	if (!is_open(r) || on > 1)
+		return -EPROTO;
+	r->conn->file.flags = (r->conn->file.flags & ~O_NONBLOCK) | (on ? O_NONBLOCK : 0);
+	return 0;
+}
+
+static int do_shutdown(struct replay *r)
+{
+	if (!is_open(r) || r->state.shut)
+		return -EPROTO;
+	r->state.shut = 1;
+	(void)tk_sock_shutdown(r->conn, SHUT_WR); /* it may be broken: as above */
+	return 0;
+}
+
+static int do_close(struct replay *r)
+{
+	if (!is_open(r) || !r->given->may_close)
+		return -EPROTO;
+	r->state.conn = TK_CONN_NONE;
+	r->conn = NULL;
+	return tk_fd_close(&r->proc->files, r->given->conn_fd);
+}
+
+static int do_entry(struct replay *r, const struct tk_fast_entry *entry)
+{
+	switch (entry->deed) {
+	case TK_DID_NOTHING:
+		return 0;
+	case TK_DID_ACCEPT:
+		return do_accept(r, entry->a);
+	case TK_DID_RECEIVE:
+		return do_receive(r, entry->a);
+	case TK_DID_SEND:
+		return do_send(r, entry->a, entry->b);
+	case TK_DID_REGISTER:
+		return do_register(r, entry->a, entry->b);
+	case TK_DID_TELL:
+		return do_tell(r);
+	case TK_DID_OPTION:
+		return do_option(r, entry->a, entry->b);
+	case TK_DID_NONBLOCK:
+		return do_nonblock(r, entry->a);
+	case TK_DID_SHUTDOWN:
+		return do_shutdown(r);
+	case TK_DID_CLOSE:
+		return do_close(r);
+	default:
+		return -EPROTO;
+	}
+}
+
+/* What became of the registration. */
+static int settle_registration(struct replay *r)
+{
+	const struct tk_fast_state *state = &r->state;
+	struct epoll_event event = {.events = state->events, .data.u64 = state->data};
+	struct tk_epoll *epoll = r->fast->epoll;
+	struct tk_file *file = &r->conn->file;
+	bool was = r->given->state.registered;
+	u32 told = OUT_EVENTS;
+	int rc = 0;
+
+	if (r->touched && (was || state->registered)) {
+		epoll->file.used = true;
+		rc = tk_epoll_ctl(epoll,
+				  !state->registered ? EPOLL_CTL_DEL
+				  : was		     ? EPOLL_CTL_MOD
+						     : EPOLL_CTL_ADD,
+				  r->given->conn_fd, file, &event);
+	}
+	if (rc || !r->touched || !state->registered || state->armed || !(state->events & EPOLLET))
+		return rc;
+	if (state->in_pos < r->given->in_len)
+		told |= IN_EVENTS;
+	tk_epoll_told(epoll, file, told);
+	return 0;
+}
+
+static void count(struct replay *r, u32 nr)
+{
+	r->fast->served++;
+	if (r->proc->stats.calls && nr < TK_SYSCALL_MAX)
+		r->proc->stats.calls[nr]++;
+}
+
+int tk_replay(struct tk_fast *fast, struct tk_proc *proc, const struct tk_fast_entry *entries,
+	      u32 n)
+{
+	struct replay r = {
+		.fast = fast,
+		.proc = proc,
+		.given = fast->given,
+		.state = fast->given->state,
+		.conn = fast->conn,
+	};
+
+	for (u32 i = 0; i < n; i++) {
+		int rc = do_entry(&r, &entries[i]);
+
+		if (rc)
+			return rc;
+		count(&r, entries[i].nr);
+	}
+	fast->drained = r.conn && r.state.in_pos == fast->given->in_len && fast->given->in_len
+				? r.conn
+				: NULL;
+	return r.conn ? settle_registration(&r) : 0;
+}
