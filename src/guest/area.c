@@ -66,6 +66,15 @@ u64 tk_area_vdso_size(void)
 	return (u64)(tk_vdso_end - tk_vdso_start) - TK_VVAR_SIZE;
 }
 
+/* The entry page begins with how it leaves: an OUT, or a jump to where it says SYSCALL again. */
+static void leave_by_syscall(u8 *entry)
+{
+	const int distance = TK_ENTRY_AGAIN - 5;
+
+	entry[0] = 0xe9; /* JMP rel32 */
+	memcpy(entry + 1, &distance, sizeof(distance));
+}
+
 void tk_area_build(void *area, bool user_entry)
 {
 	u8 *base = area;
@@ -77,6 +86,8 @@ void tk_area_build(void *area, bool user_entry)
 	memset(base + TK_AREA_STUBS, 0xcc, TK_PAGE_SIZE);
 	memset(base + TK_AREA_RELOAD, 0xcc, TK_PAGE_SIZE);
 	memcpy(base + TK_AREA_ENTRY, tk_entry_page, (size_t)(tk_entry_page_end - tk_entry_page));
+	if (!user_entry)
+		leave_by_syscall(base + TK_AREA_ENTRY);
 	memset(base + TK_AREA_FAST, 0xcc, TK_FAST_MAX);
 	memcpy(base + TK_AREA_FAST, tk_fast_code, (size_t)(tk_fast_code_end - tk_fast_code));
 	memcpy(base + TK_AREA_STUBS, tk_stubs, (size_t)(tk_stubs_end - tk_stubs));

@@ -15,7 +15,10 @@
 
 	.section .rodata, "a"
 
-/* SYSCALL on PVM: stays at CPL 3. By the OUT it leaves; the VMM sets RIP from RCX. */
+/*
+ * SYSCALL on PVM: stays at CPL 3. By the OUT it leaves; the VMM sets RIP from RCX. On hardware, where
+ * no port is open to CPL 3, area.c puts a jump to TK_ENTRY_AGAIN here.
+ */
 	.globl tk_entry_page, tk_entry_page_end, tk_shim_saved, tk_shim_done
 	.hidden tk_entry_page, tk_entry_page_end, tk_shim_saved, tk_shim_done
 	.globl tk_fast_begin, tk_fast_saved, tk_fast_done
@@ -102,6 +105,13 @@ tk_shim_done:
  * The fast path (docs/internals/fastpath.md): C code with a stack of its own answers, or not. The
  * same three parts: all registers are the program's, they are saved, the call is made.
  */
+	.org	tk_entry_page + TK_ENTRY_AGAIN, 0xcc
+	movq	%rcx, REG(2)
+	movq	%r11, REG(11)
+	syscall
+	.org	tk_entry_page + TK_ENTRY_AGAIN_AFTER, 0xcc
+	.org	tk_entry_page + TK_ENTRY_FAST, 0xcc
+	movq	REG(2), %rcx
 tk_fast_begin:
 	cmpl	$0, GIVEN(TK_GIVEN_ON)
 	je	.Lleave
@@ -217,8 +227,8 @@ tk_stubs:
 	.org	tk_stubs + TK_STUB_IRETQ, 0xcc
 	iretq
 
-/* SYSCALL on hardware. RSP is the program's and is not used. */
-	.org	tk_stubs + TK_STUB_SYSCALL, 0xcc
+/* SYSCALL on hardware leaves from here. RSP is the program's and is not used. */
+	.org	tk_stubs + TK_STUB_OUT, 0xcc
 	outb	%al, $TK_PORT_SYSCALL
 	.org	tk_stubs + TK_STUB_SYSRETQ, 0xcc
 	sysretq
@@ -226,6 +236,23 @@ tk_stubs:
 /* AMD has SYSCALL in compatibility mode (CSTAR), which Intel answers with #UD. */
 	.org	tk_stubs + TK_STUB_COMPAT, 0xcc
 	outb	%al, $TK_PORT_COMPAT
+
+/*
+ * SYSCALL on hardware lands here: out, or to the fast path, at CPL 3 and with the program's flags,
+ * so that it can do nothing that the program cannot. What it does not answer comes here again.
+ */
+#define FROM_STUBS(va) (tk_stubs + (va) - TK_KERNEL_VA - TK_AREA_STUBS)(%rip)
+	.org	tk_stubs + TK_STUB_SYSCALL, 0xcc
+	cmpl	$(TK_KERNEL_VA + TK_AREA_ENTRY + TK_ENTRY_AGAIN_AFTER) & 0xffffffff, %ecx
+	je	tk_stubs + TK_STUB_OUT
+	cmpl	$0, FROM_STUBS(TK_GIVEN_ALIAS_VA + TK_GIVEN_ON)
+	je	tk_stubs + TK_STUB_OUT
+	testl	$RFLAGS_OTHER, %r11d
+	jnz	tk_stubs + TK_STUB_OUT
+	movq	%rcx, FROM_STUBS(TK_SHIM_ALIAS_VA + TK_SHIM_REGS + 8 * 2)
+	leaq	FROM_STUBS(TK_KERNEL_VA + TK_AREA_ENTRY + TK_ENTRY_FAST), %rcx
+	.org	tk_stubs + TK_STUB_ENTER, 0xcc
+	sysretq
 tk_stubs_end:
 
 	.section .note.GNU-stack, "", @progbits

@@ -35,7 +35,7 @@
 #define TK_SLOT_SIZE   0x4000000
 
 /* The area, by offset: VA is TK_KERNEL_VA + offset, GPA is TK_GPA_AREA + offset. */
-#define TK_AREA_ENTRY  0x1000 /* PVM: the user-executable page that LSTAR points at */
+#define TK_AREA_ENTRY  0x1000 /* code at CPL 3; PVM: LSTAR is in it */
 #define TK_AREA_STUBS  0x2000 /* code at CPL 0 */
 #define TK_AREA_GDT    0x3000
 #define TK_AREA_IDT    0x3800
@@ -65,6 +65,11 @@
 
 /* PVM: LSTAR, by offset in the entry page; at the page's start is the OUT. */
 #define TK_ENTRY_SHIM 0x10
+/* Hardware: where CPL 0 enters the fast path, with RCX saved. */
+#define TK_ENTRY_FAST 0x180
+/* Hardware: by a second SYSCALL what is not answered leaves, with RCX and R11 saved. */
+#define TK_ENTRY_AGAIN	     0x160
+#define TK_ENTRY_AGAIN_AFTER 0x170
 
 /* Reading ahead (guest/ahead.h): struct tk_ahead_page, the data, and struct tk_shim_page. */
 #define TK_GPA_AHEAD	(TK_GPA_VVAR + TK_VVAR_SIZE)
@@ -89,8 +94,9 @@
 #define TK_OUT_AT	0x3000
 #define TK_OUT_SIZE	0x4000
 #define TK_RECORD_COUNT 0 /* in the record, u32 */
-/* Hardware: the shim's page as CPL 0 sees it. */
-#define TK_SHIM_ALIAS_VA (TK_KERNEL_VA + 0xf8000)
+/* Hardware: the shim's page, and the first of what is given, as CPL 0 sees them. */
+#define TK_SHIM_ALIAS_VA  (TK_KERNEL_VA + 0xf8000)
+#define TK_GIVEN_ALIAS_VA (TK_KERNEL_VA + 0xf9000)
 
 /*
  * The window through which a storage program sees the buffer of the call that it answers
@@ -118,9 +124,11 @@
 /* Offsets in the page at TK_AREA_STUBS. Vector v's stub is at v * TK_STUB_STRIDE. */
 #define TK_STUB_STRIDE	16
 #define TK_STUB_IRETQ	0x200
-#define TK_STUB_SYSCALL 0x210
+#define TK_STUB_OUT	0x210
 #define TK_STUB_SYSRETQ 0x212
 #define TK_STUB_COMPAT	0x220
+#define TK_STUB_SYSCALL 0x230 /* hardware: LSTAR */
+#define TK_STUB_ENTER	0x258 /* in it: the SYSRETQ into the fast path */
 
 /* Ports: a system call, SYSCALL from compatibility mode, vector v at TK_PORT_VECTOR + v. */
 #define TK_PORT_SYSCALL 0x10

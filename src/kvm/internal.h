@@ -101,13 +101,20 @@ void tk_vcpu_close(struct tk_vcpu *vcpu);
 /* ring.c: 0 or -errno; nothing to do without a ring. */
 int tk_ring_map(struct tk_vcpu *vcpu) TK_MUST_CHECK;
 void tk_ring_unmap(struct tk_vcpu *vcpu);
-/* shim.c: a vCPU that stopped at CPL 3 with RIP in PVM's entry page. */
+/* shim.c: a vCPU that stopped at CPL 3 with RIP in the entry page or the fast path. */
 enum tk_shim_place {
 	TK_SHIM_OUTSIDE,
 	TK_SHIM_BEGUN, /* before the call; registers are the program's, RIP is behind its SYSCALL */
 	TK_SHIM_DONE,  /* after the call; the same */
 };
 enum tk_shim_place tk_shim_unwind(struct tk_vcpu *vcpu);
+/*
+ * The same on hardware at CPL 0, on the way to the fast path; false: it is elsewhere. The call is
+ * not made.
+ */
+bool tk_shim_unwind_stub(struct tk_vcpu *vcpu);
+/* RCX and R11 are as the program's SYSCALL left them, also if a second one followed. */
+void tk_shim_unwrap(struct tk_vcpu *vcpu);
 /* The vCPU goes on in the entry code later, when the shim's page may be another thread's. */
 void tk_shim_keep(struct tk_vcpu *vcpu);
 

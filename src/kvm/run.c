@@ -209,6 +209,7 @@ static void from_syscall(struct tk_vcpu *vcpu, enum tk_stop stop, struct tk_exit
 	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
 
 	exit->kind = TK_EXIT_SYSCALL;
+	tk_shim_unwrap(vcpu);
 	regs->rip = regs->rcx;
 	/*
 	 * Intel's SYSCALL leaves RF in R11 when the instruction was restarted, after a fault of the
@@ -273,6 +274,9 @@ static void from_between(struct tk_vcpu *vcpu)
 		vcpu->after_syscall = true;
 	} else if (regs->rip == STUBS_VA + TK_STUB_IRETQ) {
 		pop_frame(vcpu, regs, &frame);
+	} else if (tk_shim_unwind_stub(vcpu)) {
+		regs->rip -= SYSCALL_LEN;
+		vcpu->after_syscall = true; /* RCX and R11 are the SYSCALL's to set */
 	} else {
 		keep_in_entry(vcpu);
 	}
@@ -381,7 +385,7 @@ static void from_io(struct tk_vcpu *vcpu, struct tk_exit *exit)
 	const struct kvm_run *run = vcpu->run;
 	unsigned int port = run->io.port, vector = port - TK_PORT_VECTOR;
 	u64 stub = STUBS_VA + (u64)vector * TK_STUB_STRIDE;
-	u64 entry = is_pvm(vcpu) ? ENTRY_VA : STUBS_VA + TK_STUB_SYSCALL;
+	u64 entry = is_pvm(vcpu) ? ENTRY_VA : STUBS_VA + TK_STUB_OUT;
 
 	if (run->io.direction != KVM_EXIT_IO_OUT || run->io.size != 1 || run->io.count != 1)
 		from_alien(vcpu, exit);

@@ -45,6 +45,8 @@ static enum tk_shim_place unwind_fast(const struct tk_vcpu *vcpu, struct kvm_reg
 
 	if (is_behind(at, tk_fast_saved))
 		reload(vcpu, regs);
+	else if (at == TK_ENTRY_FAST)
+		regs->rcx = saved(vcpu)->regs[2];
 	if (done)
 		regs->rax = saved(vcpu)->result;
 	regs->rflags = regs->r11;
@@ -78,12 +80,34 @@ enum tk_shim_place tk_shim_unwind(struct tk_vcpu *vcpu)
 	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
 	u64 at = regs->rip - (TK_KERNEL_VA + TK_AREA_ENTRY), code = TK_AREA_FAST - TK_AREA_ENTRY;
 
-	if (vcpu->vm->kvm->flavour != TK_FLAVOUR_PVM)
-		return TK_SHIM_OUTSIDE;
 	if (at >= code && at - code < TK_FAST_MAX)
 		return unwind_fast(vcpu, regs, at);
 	if (at < TK_ENTRY_SHIM || is_behind(at, tk_entry_page_end))
 		return TK_SHIM_OUTSIDE;
-	return is_behind(at, tk_fast_begin) ? unwind_fast(vcpu, regs, at)
-					    : unwind_ahead(vcpu, regs, at);
+	return at >= TK_ENTRY_AGAIN ? unwind_fast(vcpu, regs, at) : unwind_ahead(vcpu, regs, at);
+}
+
+void tk_shim_unwrap(struct tk_vcpu *vcpu)
+{
+	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+	u64 at = regs->rcx - (TK_KERNEL_VA + TK_AREA_ENTRY);
+
+	if (at != TK_ENTRY_FAST && at != TK_ENTRY_AGAIN_AFTER)
+		return;
+	regs->rcx = saved(vcpu)->regs[2];
+	if (at == TK_ENTRY_AGAIN_AFTER)
+		regs->r11 = saved(vcpu)->regs[11];
+}
+
+bool tk_shim_unwind_stub(struct tk_vcpu *vcpu)
+{
+	struct kvm_regs *regs = tk_vcpu_kregs(vcpu);
+	u64 at = regs->rip - (TK_KERNEL_VA + TK_AREA_STUBS);
+
+	if (at < TK_STUB_SYSCALL || at > TK_STUB_ENTER)
+		return false;
+	tk_shim_unwrap(vcpu);
+	regs->rip = regs->rcx;
+	regs->rflags = regs->r11;
+	return true;
 }

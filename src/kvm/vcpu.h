@@ -114,13 +114,12 @@ gva_t tk_vm_vdso(const struct tk_vm *vm);
 void *tk_vm_vvar(struct tk_vm *vm);
 
 /*
- * The host's view of what is read ahead (guest/ahead.h), TK_AHEAD_SIZE bytes, and of the page that
- * the shim writes. Both NULL if this flavour has no shim.
+ * The host's view of what is read ahead (guest/ahead.h), TK_AHEAD_SIZE bytes; NULL: this flavour
+ * reads nothing ahead. Of the pages that the shim writes, TK_SHIM_SIZE. Of what the fast path goes
+ * by (guest/fast.h), TK_GIVEN_SIZE.
  */
 struct tk_ahead_page *tk_vm_ahead(struct tk_vm *vm);
 struct tk_shim_page *tk_vm_shim(struct tk_vm *vm);
-/* The same of what the fast path goes by, TK_GIVEN_SIZE bytes. The record is in the shim's pages.
- */
 struct tk_given *tk_vm_given(struct tk_vm *vm);
 
 /*

@@ -222,7 +222,7 @@ int tk_vm_for_each_kernel_range(struct tk_vm *vm,
 	const struct tk_kernel_range ranges[] = {
 		{.va = TK_KERNEL_VA + TK_AREA_ENTRY,
 		 .gpa = TK_GPA_AREA + TK_AREA_ENTRY,
-		 .size = pvm ? TK_PAGE_SIZE : 0,
+		 .size = TK_PAGE_SIZE,
 		 .user = true,
 		 .exec = true},
 		{.va = TK_KERNEL_VA + TK_AREA_STUBS,
@@ -256,16 +256,18 @@ int tk_vm_for_each_kernel_range(struct tk_vm *vm,
 		 .user = true},
 		{.va = TK_KERNEL_VA + TK_AREA_FAST,
 		 .gpa = TK_GPA_AREA + TK_AREA_FAST,
-		 .size = pvm ? TK_FAST_MAX : 0,
+		 .size = TK_FAST_MAX,
 		 .user = true,
 		 .exec = true},
-		{.va = TK_GIVEN_VA,
-		 .gpa = TK_GPA_GIVEN,
-		 .size = pvm ? TK_GIVEN_SIZE : 0,
-		 .user = true},
+		{.va = TK_GIVEN_VA, .gpa = TK_GPA_GIVEN, .size = TK_GIVEN_SIZE, .user = true},
+		{.va = TK_GIVEN_ALIAS_VA, .gpa = TK_GPA_GIVEN, .size = pvm ? 0 : TK_PAGE_SIZE},
+		{.va = TK_SHIM_ALIAS_VA,
+		 .gpa = TK_GPA_SHIM,
+		 .size = pvm ? 0 : TK_PAGE_SIZE,
+		 .write = true},
 		{.va = TK_SHIM_VA,
 		 .gpa = TK_GPA_SHIM,
-		 .size = pvm ? TK_SHIM_SIZE : 0,
+		 .size = TK_SHIM_SIZE,
 		 .user = true,
 		 .write = true},
 	};
@@ -303,14 +305,10 @@ struct tk_ahead_page *tk_vm_ahead(struct tk_vm *vm)
 
 struct tk_given *tk_vm_given(struct tk_vm *vm)
 {
-	if (vm->kvm->flavour != TK_FLAVOUR_PVM)
-		return NULL;
 	return (struct tk_given *)(void *)(vm->vvar + TK_VVAR_SIZE + TK_AHEAD_SIZE);
 }
 
 struct tk_shim_page *tk_vm_shim(struct tk_vm *vm)
 {
-	if (vm->kvm->flavour != TK_FLAVOUR_PVM)
-		return NULL;
 	return (struct tk_shim_page *)(void *)(vm->stacks + TK_STACKS_SIZE);
 }

@@ -122,28 +122,29 @@ static void test_kernel_area_is_closed(void **state)
 		try_kernel_page(TK_VVAR_VA, true, false);
 		try_kernel_page(TK_VDSO_VA, true, true);
 	}
-	try_kernel_page(ENTRY_VA, PVM, PVM);
+	if (!PVM) {
+		try_kernel_page(TK_SHIM_ALIAS_VA, false, false);
+		try_kernel_page(TK_GIVEN_ALIAS_VA, false, false);
+	}
+	try_kernel_page(ENTRY_VA, true, true);
+	try_kernel_page(TK_KERNEL_VA + TK_AREA_FAST, true, true);
+	try_kernel_page(TK_GIVEN_VA, true, false);
 	try_kernel_page(RELOAD_VA, true, true);
 }
 
 static void test_jump_to_each_stub_is_a_page_fault(void **state)
 {
-	for (u64 off = 0; off < 0x240; off += 2) {
+	for (u64 off = 0; off < TK_STUB_ENTER + 3; off += 2) {
 		LOAD_WITH_RBX(jump_rbx, STUBS_VA + off);
 		expect_page_fault(0x15, STUBS_VA + off);
 	}
 }
 
-/* PVM: the entry page is a system call whose return address the program chose. */
+/* The entry page is a system call whose return address the program chose. */
 static void test_jump_to_the_entry_page_is_a_system_call(void **state)
 {
 	static const u64 targets[] = {RIG_CODE + 2, 0x8000000000000000, STUBS_VA, 0, ENTRY_VA};
 
-	if (!PVM) {
-		LOAD_WITH_RBX(jump_rbx, ENTRY_VA);
-		expect_page_fault(0x14, ENTRY_VA);
-		return;
-	}
 	for (size_t i = 0; i < TK_ARRAY_SIZE(targets); i++) {
 		LOAD_WITH_RBX(jump_rbx, ENTRY_VA);
 		rig.r->rcx = targets[i];
@@ -154,7 +155,7 @@ static void test_jump_to_the_entry_page_is_a_system_call(void **state)
 		assert_true(rig.exit.kind == TK_EXIT_FAULT || targets[i] == ENTRY_VA);
 	}
 	/* INT3 is a trap: behind the last one other code begins (test_kvm_shim.c). */
-	for (u64 off = 1; off < TK_ENTRY_SHIM - 1; off++) {
+	for (u64 off = PVM ? 1 : 5; off < TK_ENTRY_SHIM - 1; off++) {
 		LOAD_WITH_RBX(jump_rbx, ENTRY_VA + off);
 		rig_expect(&rig, TK_EXIT_FAULT);
 	}
