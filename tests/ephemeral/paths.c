@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A server that is asked, by the path of a request, to use its connection in some unusual way. What
+ * each call gave is the response, or goes to standard error if the response is over: the same with
+ * and without the fast path, and without a machine. /scribble/SEED does what no program should do,
+ * to the pages that the fast path shares with the VMM (of which the second argument tells).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define MIB   (1 << 20)
+#define GUARD ((void *)0x7fffc0000000) /* of a machine; natively nothing is there */
+
+static char text[65536], request[8192], big[MIB];
+static size_t len;
+static int ep, conn, listener;
+static unsigned long shared_pages;
+static char *volatile nowhere;
+static volatile int minus_one = -1, too_many = 2000;
+
+static void say(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	len += (size_t)vsnprintf(text + len, sizeof(text) - len, format, args);
+	va_end(args);
+}
+
+static void said(const char *what, long rc)
+{
+	int error = errno;
+
+	if (rc < 0)
+		say("%s: %s\n", what, strerror(error));
+	else
+		say("%s: %ld\n", what, rc);
+}
+
+#define SAY(call) said(#call, (long)(call))
+
+static void flush(void)
+{
+	for (size_t done = 0; done < len;) {
+		ssize_t n = send(conn, text + done, len - done, MSG_NOSIGNAL);
+		struct pollfd fd = {.fd = conn, .events = POLLOUT};
+
+		if (n < 0 && errno == EAGAIN)
+			poll(&fd, 1, 1000);
+		else if (n < 0)
+			break;
+		else
+			done += (size_t)n;
+	}
+	len = 0;
+}
+
+static void tell_stderr(void)
+{
+	(void)!write(2, text, len);
+	len = 0;
+}
+
+static int wait_for(int events, int timeout)
+{
+	struct epoll_event event[4];
+	int n;
+
+	memset(event, 0, sizeof(event));
+	n = epoll_wait(ep, event, 4, timeout);
+	for (int i = 0; i < n; i++)
+		say("event %x data %lx\n", event[i].events & (unsigned)events,
+		    (long)event[i].data.u64);
+	return n;
+}
+
+static int control(int op, unsigned int events, uint64_t data)
+{
+	struct epoll_event event = {.events = events, .data.u64 = data};
+
+	return epoll_ctl(ep, op, conn, &event);
+}
+
+static void small_reads(void)
+{
+	char c[6] = "";
+
+	for (int i = 0; i < 4; i++) {
+		SAY(read(conn, c, 5));
+		say("<%s>\n", c);
+	}
+	SAY(recv(conn, c, 5, MSG_PEEK));
+	say("<%s>\n", c);
+	SAY(recv(conn, c, 5, MSG_PEEK | MSG_DONTWAIT));
+	say("<%s>\n", c);
+	SAY(recv(conn, c, 3, 0));
+	say("<%s>\n", c);
+	SAY(recv(conn, c, 0, 0));
+	SAY(read(conn, c, 0));
+	SAY(recv(conn, request, sizeof(request), MSG_TRUNC));
+	SAY(read(conn, c, 5));
+	SAY(read(conn, c, 5));
+	SAY(recv(conn, c, 5, MSG_PEEK));
+}
+
+static void vectors(void)
+{
+	char a[3] = "", b[1], c[100] = "";
+	struct iovec in[3] = {{a, 3}, {b, 0}, {c, 4}}, out[3] = {{"x", 1}, {"", 0}, {"yz\n", 3}};
+	struct msghdr msg = {.msg_iov = out, .msg_iovlen = 3};
+
+	SAY(readv(conn, in, 3));
+	say("<%.3s %.4s>\n", a, c);
+	SAY(readv(conn, in, 0));
+	SAY(readv(conn, in, minus_one));
+	SAY(readv(conn, in, too_many));
+	flush();
+	SAY(writev(conn, out, 3));
+	SAY(sendmsg(conn, &msg, MSG_NOSIGNAL));
+	SAY(writev(conn, out, 0));
+	SAY(write(conn, "", 0));
+	msg.msg_iov = in;
+	SAY(recvmsg(conn, &msg, MSG_DONTWAIT));
+}
+
+static void names(void)
+{
+	struct sockaddr_in in = {0};
+	socklen_t size = sizeof(in), small = 4, negative = (socklen_t)-1;
+
+	SAY(getsockname(conn, (struct sockaddr *)&in, &size));
+	say("%d %d %x\n", size, in.sin_family, ntohl(in.sin_addr.s_addr));
+	SAY(getpeername(conn, (struct sockaddr *)&in, &size));
+	say("%d %d %x %d\n", size, in.sin_family, ntohl(in.sin_addr.s_addr), in.sin_port != 0);
+	memset(&in, 0xff, sizeof(in));
+	SAY(getsockname(conn, (struct sockaddr *)&in, &small));
+	say("%d %d %x\n", small, in.sin_family, ntohl(in.sin_addr.s_addr));
+	SAY(getpeername(conn, (struct sockaddr *)&in, &negative));
+	SAY(getpeername(conn, NULL, &size));
+	SAY(getpeername(conn, (struct sockaddr *)&in, NULL));
+	SAY(getpeername(ep, (struct sockaddr *)&in, &size));
+	SAY(accept4(listener, NULL, NULL, 0));
+	SAY(accept4(listener, (struct sockaddr *)&in, &size, 12345));
+}
+
+static void option(int level, int name, int value, socklen_t size)
+{
+	int now = -1;
+	socklen_t n = sizeof(now);
+
+	SAY(setsockopt(conn, level, name, &value, size));
+	SAY(getsockopt(conn, level, name, &now, &n));
+	say("%d %d %d: %d\n", level, name, value, now);
+}
+
+static void options(void)
+{
+	int on = 1, off = 0;
+
+	option(IPPROTO_TCP, TCP_NODELAY, 1, 4);
+	option(IPPROTO_TCP, TCP_NODELAY, 0, 4);
+	option(IPPROTO_TCP, TCP_NODELAY, 1, 2);
+	option(IPPROTO_TCP, TCP_KEEPIDLE, 0, 4);
+	option(IPPROTO_TCP, TCP_KEEPIDLE, 77, 4);
+	option(IPPROTO_TCP, TCP_KEEPINTVL, 40000, 4);
+	option(IPPROTO_TCP, TCP_KEEPINTVL, 78, 4);
+	option(IPPROTO_TCP, TCP_KEEPCNT, 128, 4);
+	option(IPPROTO_TCP, TCP_KEEPCNT, 9, 4);
+	option(SOL_SOCKET, SO_KEEPALIVE, 1, 4);
+	option(SOL_SOCKET, SO_ERROR, 1, 4);
+	SAY(fcntl(conn, F_GETFL));
+	SAY(ioctl(conn, FIONBIO, &off));
+	SAY(fcntl(conn, F_GETFL));
+	SAY(ioctl(conn, FIONBIO, &on));
+	SAY(fcntl(conn, F_GETFL));
+	SAY(fcntl(conn, F_SETFL, 0));
+	SAY(fcntl(conn, F_GETFL));
+	SAY(fcntl(conn, F_SETFL, O_NONBLOCK | O_RDWR));
+	SAY(fcntl(conn, F_GETFL));
+	SAY(fcntl(conn, F_GETFD));
+}
+
+static void events(void)
+{
+	static const unsigned int modes[] = {0, EPOLLET, EPOLLONESHOT};
+	char c[4096];
+
+	for (int i = 0; i < 3; i++) {
+		SAY(control(i ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP | modes[i],
+			    100 + (uint64_t)i));
+		SAY(wait_for(-1, 0));
+		SAY(wait_for(-1, 0));
+		SAY(control(EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT | modes[i], 200 + (uint64_t)i));
+		SAY(wait_for(-1, -1));
+		SAY(wait_for(-1, 0));
+		(void)getppid();
+		SAY(wait_for(-1, 0));
+	}
+	SAY(control(EPOLL_CTL_ADD, EPOLLIN, 5));
+	SAY(control(EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT | EPOLLET, 6));
+	SAY(wait_for(-1, 0));
+	SAY(read(conn, c, sizeof(c)) > 0);
+	SAY(control(EPOLL_CTL_MOD, EPOLLIN, 7));
+	SAY(wait_for(-1, 0));
+	SAY(control(EPOLL_CTL_DEL, 0, 0));
+	SAY(wait_for(-1, 0));
+	SAY(control(EPOLL_CTL_DEL, 0, 0));
+	SAY(control(EPOLL_CTL_MOD, EPOLLIN, 7));
+	SAY(control(99, EPOLLIN, 7));
+	SAY(epoll_ctl(ep, EPOLL_CTL_ADD, ep, NULL));
+	SAY(epoll_wait(ep, NULL, 0, 0));
+	SAY(syscall(SYS_epoll_pwait, ep, c, 2, 0, c, 3));
+	SAY(control(EPOLL_CTL_ADD, EPOLLOUT, 8));
+	SAY(wait_for(-1, 50));
+}
+
+static void faults(void)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec bad[2] = {{page, 2}, {page + 4096, 10}};
+
+	munmap(page + 4096, 4096);
+	SAY(read(conn, nowhere, 10));
+	SAY(read(conn, GUARD, 10));
+	SAY(read(conn, (void *)-1, 10));
+	SAY(recv(conn, page + 4096, 10, MSG_PEEK));
+	SAY(recv(conn, page + 4090, 6, MSG_PEEK));
+	say("<%.6s>\n", page + 4090);
+	SAY(readv(conn, bad, 1));
+	SAY(readv(conn, (void *)(page + 4090), 2));
+	SAY(write(conn, nowhere, 10));
+	SAY(write(conn, GUARD, 10));
+	SAY(send(conn, page + 4096, 10, 0));
+	SAY(epoll_ctl(ep, EPOLL_CTL_ADD, conn, NULL));
+	SAY(epoll_ctl(ep, EPOLL_CTL_ADD, conn, GUARD));
+	SAY(control(EPOLL_CTL_ADD, EPOLLIN, 3));
+	SAY(epoll_wait(ep, (void *)(page + 4096), 1, 0));
+	SAY(wait_for(-1, 0));
+	SAY(setsockopt(conn, IPPROTO_TCP, TCP_NODELAY, NULL, 4));
+	SAY(ioctl(conn, FIONBIO, NULL));
+	mprotect(page, 4096, PROT_READ);
+	SAY(read(conn, page, 5));
+	mprotect(page, 4096, PROT_READ | PROT_WRITE);
+	SAY(read(conn, page, 5));
+	say("<%.5s>\n", page);
+}
+
+static void endings(void)
+{
+	char c[10];
+	int twin;
+
+	flush();
+	twin = dup(conn);
+	SAY(close(conn));
+	SAY(read(conn, c, 10));
+	SAY(write(twin, "twin\n", 5));
+	SAY(shutdown(twin, 17));
+	SAY(shutdown(twin, SHUT_WR));
+	SAY(write(twin, "x", 1));
+	SAY(send(twin, "x", 1, MSG_NOSIGNAL));
+	SAY(close(twin));
+	SAY(close(twin));
+	SAY(write(twin, "x", 1));
+	SAY(epoll_ctl(ep, EPOLL_CTL_DEL, twin, NULL));
+	tell_stderr();
+}
+
+static void after_shutdown(void)
+{
+	char c[4096];
+
+	flush();
+	SAY(control(EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT, 9));
+	SAY(send(conn, "body\n", 5, 0));
+	SAY(shutdown(conn, SHUT_WR));
+	SAY(send(conn, "x", 1, MSG_NOSIGNAL));
+	SAY(wait_for(EPOLLIN | EPOLLOUT, 0));
+	SAY(read(conn, c, sizeof(c)) > 0);
+	SAY(close(conn));
+	SAY(close(conn));
+	tell_stderr();
+}
+
+static void long_answer(void)
+{
+	for (size_t i = 0; i < sizeof(big); i++)
+		big[i] = (char)('a' + i * 7 % 26);
+	for (int i = 0; i < 16; i++) {
+		memcpy(text, big + i * 65536, 65535);
+		len = i % 2 ? 65535 : 1000;
+		flush();
+	}
+}
+
+static void upload(void)
+{
+	unsigned long sum = 0, total = 0;
+
+	while (total < MIB) {
+		ssize_t n = read(conn, request, 1 + total % sizeof(request));
+		struct pollfd fd = {.fd = conn, .events = POLLIN};
+
+		if (n < 0 && errno == EAGAIN)
+			poll(&fd, 1, 5000);
+		else if (n <= 0)
+			break;
+		for (ssize_t i = 0; i < n; i++)
+			sum = sum * 31 + (unsigned char)request[i];
+		total += n > 0 ? (unsigned long)n : 0;
+	}
+	say("%lu %lx\n", total, sum);
+}
+
+static void half_closed(void)
+{
+	char c[100];
+
+	SAY(control(EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP | EPOLLET, 4));
+	for (int i = 0; i < 100; i++) {
+		ssize_t n = read(conn, c, sizeof(c));
+
+		if (!n) {
+			say("end\n");
+			break;
+		}
+		if (n < 0)
+			epoll_wait(ep, (struct epoll_event *)(void *)request, 4, 100);
+	}
+}
+
+static void *write_slowly(void *arg)
+{
+	for (int i = 0; i < 10; i++) {
+		(void)!write(conn, "tick\n", 5);
+		usleep(3000);
+	}
+	return arg;
+}
+
+static void threads(void)
+{
+	pthread_t thread;
+
+	flush();
+	pthread_create(&thread, NULL, write_slowly, NULL);
+	for (volatile int i = 0; i < 10000000; i++)
+		;
+	pthread_join(thread, NULL);
+	SAY(read(conn, request, 4));
+}
+
+/* Output must not wait for a next call that does not come. */
+static void busy(void)
+{
+	(void)!write(conn, "now\n", 4);
+	for (volatile int go_on = 1; go_on;)
+		;
+}
+
+static uint64_t seed;
+
+static uint64_t any(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+/* Mostly what could be: that gets further. */
+static void scribble(const char *which)
+{
+	volatile uint64_t *record = (volatile uint64_t *)(shared_pages + 0x1000);
+	volatile uint32_t *count = (volatile uint32_t *)record;
+	unsigned int n;
+
+	seed = (uint64_t)atol(which) * 0x9e3779b97f4a7c15 + 1;
+	for (int round = 0; round < 20; round++) {
+		n = any() % 8 ? any() % 6 : (unsigned int)any();
+		for (unsigned int i = 0; i < 12; i++) {
+			volatile uint64_t *entry = record + 1 + 8 + 3 * i;
+
+			entry[0] = any() % 12 | any() % 500 << 32;
+			entry[1] = any() % 4 ? any() % 100 : any();
+			entry[2] = any() % 4 ? any() % 100 : any();
+		}
+		if (any() % 4 == 0)
+			for (int i = 0; i < 7 * 512; i++)
+				*(volatile uint64_t *)(shared_pages + 8 * (any() % 3584)) = any();
+		*count = n;
+		(void)syscall(any() % 2 ? SYS_getppid : SYS_epoll_wait, ep, request, 4, 0);
+		(void)!read(conn, request, 10);
+		(void)!write(conn, ".", 1);
+	}
+}
+
+static const struct {
+	const char *path;
+	void (*fn)(void);
+	int at_once; /* before anything was read */
+} all[] = {
+	{"small-reads", small_reads, 1},
+	{"vectors", vectors, 1},
+	{"names", names, 1},
+	{"options", options, 1},
+	{"events", events, 1},
+	{"faults", faults, 1},
+	{"endings", endings, 1},
+	{"after-shutdown", after_shutdown, 1},
+	{"long", long_answer, 0},
+	{"upload", upload, 0},
+	{"half-closed", half_closed, 0},
+	{"threads", threads, 1},
+	{"busy", busy, 1},
+};
+
+static void serve(void)
+{
+	char peek[1024] = "", *end;
+	struct pollfd fd = {.fd = conn, .events = POLLIN};
+
+	poll(&fd, 1, 5000);
+	recv(conn, peek, sizeof(peek) - 1, MSG_PEEK);
+	end = strstr(peek, "\r\n\r\n");
+	len = 0;
+	say("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		size_t n = strlen(all[i].path);
+		char *path = strchr(peek, '/');
+
+		if (!path || strncmp(path + 1, all[i].path, n) || path[1 + n] != ' ')
+			continue;
+		flush();
+		if (!all[i].at_once)
+			(void)!read(conn, request, end ? (size_t)(end + 4 - peek) : 1);
+		all[i].fn();
+	}
+	flush();
+	if (strstr(peek, "/scribble/") && shared_pages)
+		scribble(strstr(peek, "/scribble/") + 10);
+	/* What is not read would break the connection off. */
+	while (read(conn, request, sizeof(request)) > 0)
+		;
+	close(conn);
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))};
+	struct epoll_event event = {.events = EPOLLIN}, ready[4];
+	int on = 1;
+
+	signal(SIGPIPE, SIG_IGN);
+	shared_pages = argc > 2 ? strtoul(argv[2], NULL, 0) : 0;
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(listener, (struct sockaddr *)&in, sizeof(in)) || listen(listener, 16))
+		return 1;
+	ep = epoll_create1(0);
+	epoll_ctl(ep, EPOLL_CTL_ADD, listener, &event);
+	for (;;) {
+		epoll_wait(ep, ready, 4, -1);
+		conn = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+		if (conn >= 0)
+			serve();
+	}
+}
