@@ -43,7 +43,7 @@ struct ks_lobby {
 	uint64_t accepted, expired, open;
 	uint64_t bodies;     /* bytes reserved */
 	unsigned int n_open; /* connections with a worker that may stall */
-	bool http;	     /* there was a complete request */
+	bool http;	     /* clients speak it */
 	struct ks_conn *parked, **last_parked;
 	pthread_mutex_t listening; /* guards the descriptors of listeners */
 	struct ks_listener *listeners;
@@ -153,6 +153,7 @@ struct ks_lobby *ks_lobby_new(const struct ks_lobby_rules *rules)
 
 	if (lobby) {
 		lobby->rules = *rules;
+		lobby->http = rules->http || rules->http_only;
 		lobby->last_parked = &lobby->parked;
 		lobby->max_open = UINT64_MAX;
 		lobby->all.next = lobby->all.prev = &lobby->all;
@@ -371,7 +372,7 @@ static bool may_enter(struct ks_lobby *lobby, struct ks_conn *conn)
 	if (lobby->rules.server_first || lobby->rules.workers < 2)
 		return true;
 	pthread_mutex_lock(&lobby->lock);
-	lobby->http |= complete;
+	lobby->http |= ks_http_is_http(&conn->http);
 	may = complete || !lobby->http || lobby->n_open < lobby->rules.workers - 1;
 	if (may && !complete) {
 		lobby->n_open++;

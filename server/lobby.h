@@ -14,6 +14,7 @@ struct ks_lobby;
 
 struct ks_lobby_rules {
 	bool server_first, http_only;
+	bool http;	     /* clients are known to speak HTTP/1 */
 	uint64_t max_idle;   /* ns that clients may wait; UINT64_MAX: for ever */
 	size_t max_body;     /* bytes that a body may have for a request to wait for it */
 	uint64_t max_bodies; /* the same for all of them together */

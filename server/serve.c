@@ -382,6 +382,7 @@ static int serve_frozen(struct server *server)
 	server->pool.lobby = ks_lobby_new(&(const struct ks_lobby_rules){
 		.server_first = config->server_first,
 		.http_only = config->http_only,
+		.http = config->warmup, /* that was HTTP */
 		.max_idle = config->max_idle_time_ms * KS_MS,
 		.max_body = config->max_waiting_body * 1024,
 		.max_bodies = config->max_waiting_memory << 20,

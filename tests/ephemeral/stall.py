@@ -17,7 +17,8 @@ class Cases:
         self.failed, self.make, self.client = failed, make, client
         self.values, self.free_port = values, free_port
         for case in (self.bodies_are_waited_for, self.expectations, self.stalled_clients,
-                     self.slow_is_not_stalled, self.crowd_of_half_bodies, self.crowd_of_strangers):
+                     self.slow_is_not_stalled, self.crowd_of_half_bodies, self.crowd_of_strangers,
+                     self.crowd_before_all):
             suite.add(case.__name__.replace("_", "-"), case)
 
     def server(self, *options):
@@ -136,12 +137,19 @@ class Cases:
 
     def crowd_of_strangers(self):
         """Those who speak something else get one of two forks; the other is for requests."""
-        with self.server("-t", "2", "--max-stall-time", "20", "--max-request-time", "20") as s:
-            s.expect(b"here\n")
+        self.crowd(lambda i: HALF_BODY % (BIG, b"") if i % 2 else b"\x16\x03\x01\x02\x00")
+
+    def crowd_before_all(self):
+        """Without a warm-up it is they who show that this is HTTP."""
+        self.crowd(lambda _: HALF_BODY % (BIG, b""), "-w", "0")
+
+    def crowd(self, text, *options):
+        with self.server("-t", "2", "--max-stall-time", "20", "--max-request-time", "20",
+                         *options) as s:
             crowd = [s.connect() for _ in range(CROWD)]
             for i, sock in enumerate(crowd):
-                sock.sendall(HALF_BODY % (BIG, b"") if i % 2 else b"\x16\x03\x01\x02\x00")
-            for i in range(2, 12):
+                sock.sendall(text(i))
+            for i in range(1, 11):
                 s.expect(b"here\n")
                 self.expect(s, "a crowd of strangers", requests=i, stalled=0, timeouts=0)
             for sock in crowd:
