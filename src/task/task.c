@@ -123,7 +123,9 @@ struct tk_task *tk_task_by_tid(struct tk_proc *proc, int tid)
 		if (task->tid == tid && task->state != TK_TASK_DEAD)
 			return task;
 	}
-	return NULL;
+	/* The first thread is called like the process, also in a fork that has an id of its own. */
+	task = tid == proc->pid ? proc->leader : NULL;
+	return task && task->state != TK_TASK_DEAD ? task : NULL;
 }
 
 void tk_proc_exit(struct tk_proc *proc, int status, int signo)

@@ -55,6 +55,24 @@ static void test_numbers_are_the_low_half_of_rax(void **state)
 	assert_null(tk_syscall_name(TK_SYSCALL_MAX));
 }
 
+/* A fork may have a process id of its own: its first thread is called like it all the same. */
+static void test_the_first_thread_has_the_id_of_the_process(void **state)
+{
+	struct tk_task *task = fake.proc.leader;
+
+	assert_non_null(task);
+	fake.proc.pid = TK_PID_LAST;
+	assert_int_equal(CALL(SYS_getpid, 0), TK_PID_LAST);
+	assert_int_equal(CALL(SYS_tkill, TK_PID_LAST, 0), 0);
+	assert_int_equal(CALL(SYS_tgkill, TK_PID_LAST, TK_PID_LAST, 0), 0);
+	assert_int_equal(CALL(SYS_tgkill, TK_PID_LAST, task->tid, 0), 0);
+	assert_int_equal(CALL(SYS_sched_getscheduler, TK_PID_LAST), 0);
+	assert_int_equal(CALL(SYS_tkill, TK_PID_LAST - 1, 0), -ESRCH);
+	task->state = TK_TASK_DEAD;
+	assert_null(tk_task_by_tid(&fake.proc, TK_PID_LAST));
+	task->state = TK_TASK_RUNNABLE;
+}
+
 static void test_calls_are_counted_by_number(void **state)
 {
 	CALL(SYS_getpid, 0);
@@ -324,6 +342,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_numbers_are_the_low_half_of_rax),
+		T(test_the_first_thread_has_the_id_of_the_process),
 		T(test_calls_are_counted_by_number),
 		T(test_every_row_is_complete),
 		T(test_timeouts_are_checked),
