@@ -26,7 +26,7 @@
 #define TK_DEFAULT_ADDRESS_SPACE TK_MIB(122880)
 
 /* How long what the fast path has on record may stay there. */
-#define TK_FAST_NS (4 * 1000 * 1000)
+#define TK_FAST_NS (10 * 1000 * 1000)
 /* How long one task may keep others waiting. */
 #define TK_SLICE_NS (2 * 1000 * 1000)
 /* How long it may do so at least: switching costs two exits and more. */
