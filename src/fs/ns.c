@@ -124,6 +124,8 @@ static const char *const synth_dirs[] = {
 	"/usr/lib/libkvmserverguest.so",
 	"/lib64/libkvmserverguest.so",
 	"/usr/lib64/libkvmserverguest.so",
+	"/lib/x86_64-linux-musl/libkvmserverguest.so",
+	"/usr/lib/x86_64-linux-musl/libkvmserverguest.so",
 };
 
 bool tk_ns_is_spliced(const struct tk_ns *ns, const char *guest)
