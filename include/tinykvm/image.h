@@ -69,8 +69,8 @@ struct tkvm_fork_options {
 	unsigned int max_threads;
 	/*
 	 * Non-zero: the program finds another process id at each start and after each reset, as the
-	 * child of a fork(2) does, by which some libraries notice that they were copied. (The ids of
-	 * its threads, its group and its session stay. By its old id it can still be named.)
+	 * child of a fork(2) does, by which some libraries notice that they were copied. (The ids
+	 * of its threads, its group and its session stay. By its old id it can still be named.)
 	 */
 	int new_pids;
 };

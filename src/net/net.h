@@ -13,7 +13,7 @@ struct tk_net {
 	unsigned int n_flying;	/* how many files that are */
 	bool sweeping;
 	unsigned int n_gates; /* listening sockets that are gates */
-	bool gated; /* listening sockets become gates (net/gate.h) */
+	bool gated;	      /* listening sockets become gates (net/gate.h) */
 	/* sockets that are to be had by binding to their address; borrowed */
 	const struct tkvm_listener *adopt;
 	unsigned int n_adopt;
