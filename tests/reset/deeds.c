@@ -599,14 +599,20 @@ static void kernel_area_touched(int conn)
 	sigaction(SIGBUS, &old[1], NULL);
 }
 
-/* What is read ahead, and the pages that the shim writes. */
+/*
+ * What is read ahead, and the pages that the shim writes; but not the fast path's record: garbage
+ * there ends the program.
+ */
 static void read_ahead(int conn)
 {
 	struct sigaction act = {.sa_handler = on_stray}, old;
 
 	sigaction(SIGSEGV, &act, &old);
 	if (!sigsetjmp(stray, 1))
-		memset((void *)TK_SHIM_VA, 0x5a, TK_SHIM_SIZE);
+		memset((void *)TK_SHIM_VA, 0x5a, PAGE_SIZE);
+	if (!sigsetjmp(stray, 1))
+		memset((void *)(TK_SHIM_VA + TK_RECORD_AT + PAGE_SIZE), 0x5a,
+		       TK_SHIM_SIZE - TK_RECORD_AT - PAGE_SIZE);
 	sigaction(SIGSEGV, &old, NULL);
 	munmap(have.file_shared, 4 * PAGE_SIZE);
 	munmap(have.memfd_map, 8 * PAGE_SIZE);
