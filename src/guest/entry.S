@@ -229,7 +229,7 @@ tk_stubs:
 
 /* SYSCALL on hardware leaves from here. RSP is the program's and is not used. */
 	.org	tk_stubs + TK_STUB_OUT, 0xcc
-	outb	%al, $TK_PORT_SYSCALL
+.Lout:	outb	%al, $TK_PORT_SYSCALL
 	.org	tk_stubs + TK_STUB_SYSRETQ, 0xcc
 	sysretq
 
@@ -244,11 +244,11 @@ tk_stubs:
 #define FROM_STUBS(va) (tk_stubs + (va) - TK_KERNEL_VA - TK_AREA_STUBS)(%rip)
 	.org	tk_stubs + TK_STUB_SYSCALL, 0xcc
 	cmpl	$(TK_KERNEL_VA + TK_AREA_ENTRY + TK_ENTRY_AGAIN_AFTER) & 0xffffffff, %ecx
-	je	tk_stubs + TK_STUB_OUT
+	je	.Lout
 	cmpl	$0, FROM_STUBS(TK_GIVEN_ALIAS_VA + TK_GIVEN_ON)
-	je	tk_stubs + TK_STUB_OUT
+	je	.Lout
 	testl	$RFLAGS_OTHER, %r11d
-	jnz	tk_stubs + TK_STUB_OUT
+	jnz	.Lout
 	movq	%rcx, FROM_STUBS(TK_SHIM_ALIAS_VA + TK_SHIM_REGS + 8 * 2)
 	leaq	FROM_STUBS(TK_KERNEL_VA + TK_AREA_ENTRY + TK_ENTRY_FAST), %rcx
 	.org	tk_stubs + TK_STUB_ENTER, 0xcc
