@@ -28,7 +28,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 from runtimes import PATH, find, go_program, npm  # noqa: E402
 from suite import build_c  # noqa: E402
 
-WARMUP = 100
+WARMUP = 1000  # after fewer, Deno starts a thread in each request
 STEPS = 10
 COLUMNS = ("requests", "own_kib", "shared_kib", "fds", "threads", "vcpus", "mappings", "forks")
 # What may be more in the end than it was once everything had been used.
