@@ -33,7 +33,20 @@ int tk_alias_init(struct tkvm_remote *remote)
 
 bool tk_remote_blank(struct tkvm_machine *machine)
 {
-	return tk_window_blank(machine->mm, blank_gpa(machine->serves));
+	struct tkvm_remote *remote = machine->serves;
+
+	if (!tk_window_blank(machine->mm, blank_gpa(remote)))
+		return false;
+	remote->blanked = true;
+	return true;
+}
+
+/* A new page: the host drops the old one, and KVM its translations. */
+void tk_alias_renew_blank(struct tkvm_remote *remote)
+{
+	if (remote->blanked && madvise(remote->blank, TK_PAGE_SIZE, MADV_DONTNEED))
+		tk_machine_fail_text(remote->machine, "a page cannot be given back");
+	remote->blanked = false;
 }
 
 /* The one at @hva; if there is none, a free one, or else the one that was not used for longest. */

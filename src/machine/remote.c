@@ -129,6 +129,7 @@ static int make_call(struct tkvm_remote *remote, struct tkvm_machine *caller, gv
 	/* Dear, but needs nothing of the host. */
 	if (tk_window_close(storage->mm))
 		tk_alias_drop(remote, caller->mm);
+	tk_alias_renew_blank(remote);
 	tk_remote_wake(remote);
 	return rc;
 }

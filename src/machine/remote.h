@@ -44,7 +44,8 @@ struct tkvm_remote {
 	struct tkvm_machine *machine; /* NULL: nobody serves */
 	struct tk_call *call;	      /* being answered; NULL: none */
 	u64 calls;
-	void *blank; /* a page for tk_remote_blank() */
+	void *blank;  /* a page for tk_remote_blank() */
+	bool blanked; /* the call's window shows it */
 	struct tk_alias aliases[TK_MAX_ALIASES];
 
 	/* what the thread that serves sleeps for */
@@ -71,6 +72,8 @@ int tk_alias_init(struct tkvm_remote *remote); /* 0 or -errno */
 gpa_t tk_alias_gpa(void *ctx, const struct tk_mm *lender, void *hva);
 /* All that lies in @mm's memory. What cannot be removed ends the storage machine. */
 void tk_alias_drop(struct tkvm_remote *remote, const struct tk_mm *mm);
+/* The window is closed: neither what tk_remote_blank() put there nor its content is to stay. */
+void tk_alias_renew_blank(struct tkvm_remote *remote);
 
 /* serve.c, by the owner: the storage machine was run; see to it that what is left to do is done. */
 void tk_remote_wake(struct tkvm_remote *remote);
