@@ -193,6 +193,7 @@ void tk_ns_synth_stat(const struct tk_ns *ns, const char *guest, const struct tk
 		.st_ino = entry->ino ? entry->ino : path_ino(guest),
 		.st_mode = synth_type(entry->kind) | (entry->mode & 07777),
 		.st_nlink = entry->kind == TK_SYNTH_DIR ? 2 : 1,
+		.st_size = (off_t)entry->size,
 		.st_blksize = 1024,
 		.st_atim = ns->born,
 		.st_mtim = ns->born,

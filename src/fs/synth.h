@@ -28,6 +28,7 @@ struct tk_synth_entry {
 	enum tk_synth_kind kind;
 	mode_t mode; /* permission bits */
 	int fd;	     /* TK_SYNTH_FD */
+	u64 size;    /* what stat(2) says */
 	u64 ino;
 };
 

@@ -4,10 +4,15 @@
 
 extern const char tk_guest_library[], tk_guest_library_end[];
 
+static u64 size(void)
+{
+	return (u64)(tk_guest_library_end - tk_guest_library);
+}
+
 static int read_library(const struct tk_synth_at *at, struct tk_buf *out)
 {
 	(void)at;
-	tk_buf_add(out, tk_guest_library, (size_t)(tk_guest_library_end - tk_guest_library));
+	tk_buf_add(out, tk_guest_library, size());
 	return 0;
 }
 
@@ -16,4 +21,5 @@ const struct tk_synth_row tk_guest_library_row = {
 	.kind = TK_SYNTH_FILE,
 	.mode = 0555,
 	.read = read_library,
+	.size = size,
 };

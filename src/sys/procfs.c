@@ -222,6 +222,7 @@ static void describe(const struct place *place, struct tk_synth_entry *entry)
 	case ROW:
 		entry->kind = place->row->kind;
 		entry->mode = place->row->mode;
+		entry->size = place->row->size ? place->row->size() : 0;
 		break;
 	case DIRECTORY:
 		entry->kind = TK_SYNTH_DIR;

@@ -26,8 +26,9 @@ struct tk_synth_row {
 	const char *text;
 	int (*read)(const struct tk_synth_at *at, struct tk_buf *out);
 	ssize_t (*write)(const struct tk_synth_at *at, const char *data, size_t len);
-	bool whole_only; /* not below task/TID */
-	bool if_host;	 /* only if the host has it under the same path */
+	u64 (*size)(void); /* what stat(2) says; NULL: 0 */
+	bool whole_only;   /* not below task/TID */
+	bool if_host;	   /* only if the host has it under the same path */
 };
 
 /* Readable files: with a fixed text, with one of our own making, with the host's if it has any. */
