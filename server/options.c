@@ -16,6 +16,7 @@ const struct ks_option ks_options[] = {
 #undef X
 };
 const size_t ks_n_options = sizeof(ks_options) / sizeof(ks_options[0]);
+_Static_assert(sizeof(ks_options) / sizeof(ks_options[0]) <= 64, "struct ks_config's @given");
 
 void ks_config_init(struct ks_config *config)
 {
@@ -258,6 +259,7 @@ int ks_option_set(struct ks_config *config, const struct ks_option *option, cons
 
 	if (rc)
 		return rc;
+	config->given |= 1ull << (option - ks_options);
 	switch (option->kind) {
 	case KS_FLAG:
 	case KS_ACTION:
@@ -278,6 +280,11 @@ int ks_option_set(struct ks_config *config, const struct ks_option *option, cons
 		return set_output(field, value);
 	}
 	return -EINVAL;
+}
+
+bool ks_option_given(const struct ks_config *config, const struct ks_option *option)
+{
+	return config->given >> (option - ks_options) & 1;
 }
 
 const struct ks_option *ks_option_find(const char *name, size_t len)

@@ -151,6 +151,7 @@ struct ks_config {
 #define X(id, field, name, letter, kind, ...) ks_type_##kind field;
 	KS_OPTIONS(X)
 #undef X
+	uint64_t given; /* bit N: row N was set by somebody */
 };
 
 struct ks_option {
@@ -183,6 +184,9 @@ const struct ks_option *ks_option_find(const char *name, size_t len);
  */
 int ks_option_set(struct ks_config *config, const struct ks_option *option, const char *value,
 		  char message[KS_MESSAGE_MAX]);
+
+/* Was @option set since config->given was last cleared? */
+bool ks_option_given(const struct ks_config *config, const struct ks_option *option);
 
 /* Append a copy of @item. 0 or -ENOMEM. */
 int ks_list_add(struct ks_list *list, const char *item);

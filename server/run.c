@@ -91,14 +91,37 @@ static int mistake(const char *text)
 	return KS_EXIT_USAGE;
 }
 
+/* What has no meaning for the one program or for the other. */
+/* clang-format off */
+static const char *const not_for_storage[] = {
+	"ephemeral", "threads", "warmup", "warmup-path", "warmup-host", "warmup-concurrency", "new-pid",
+	"max-time", "max-request-time", "max-request-memory", "max-idle-time", "max-stall-time",
+	"max-waiting-body", "max-waiting-memory", "server-first", "http-only", "stats", "metrics", NULL,
+};
+/* clang-format on */
+static const char *const not_for_run[] = {"1-to-1", "max-call-time", NULL};
+
+static int refuse(const struct ks_config *config, const char *const *names, const char *whose)
+{
+	for (; *names; names++) {
+		if (!ks_option_given(config, ks_option_find(*names, strlen(*names))))
+			continue;
+		ks_message("option --%s: is for %s: give it there, or before storage (see --help)",
+			   *names, whose);
+		return KS_EXIT_USAGE;
+	}
+	return 0;
+}
+
 /* Options behind @argv[0], over those that were common; *@rest: the word before what follows. */
 static int own_options(struct ks_config *config, const struct ks_config *common, int argc,
 		       char **argv, int *rest)
 {
 	char message[KS_MESSAGE_MAX] = "out of memory";
+	int rc = ks_config_copy(config, common);
 
-	if (ks_config_copy(config, common) ||
-	    ks_parse_options(config, argc - 1, argv + 1, rest, message)) {
+	config->given = 0;
+	if (rc || ks_parse_options(config, argc - 1, argv + 1, rest, message)) {
 		ks_message("%s: %s", argv[0], message);
 		return KS_EXIT_USAGE;
 	}
@@ -142,9 +165,11 @@ int ks_run_with_storage(const struct ks_config *common, int argc, char **argv)
 	if (!status)
 		status = own_options(&config, common, argc, argv + plus + 1, &rest);
 	if (!status)
+		status = refuse(&storage, not_for_storage, "run");
+	if (!status)
+		status = refuse(&config, not_for_run, "the storage program");
+	if (!status)
 		status = ks_serve_check(&config);
-	if (!status && config.one_to_one && !storage.one_to_one)
-		status = mistake("option --1-to-1: before run, behind storage");
 	if (!status)
 		status = run_both(&storage, &config, plus - own, argv + own, argc - rest,
 				  argv + plus + 1 + rest);
