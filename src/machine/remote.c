@@ -158,7 +158,7 @@ static long resume(struct tk_task *task, gva_t buf, u64 len)
 	struct tkvm_machine *caller = task->proc->machine;
 	struct tkvm_remote *remote = caller->remote;
 	struct tk_call call = {.len = len};
-	s64 start = tk_now_ns(), begun = start;
+	s64 start = tk_now_ns(), begun;
 	u64 exits = 0;
 	int rc;
 
@@ -167,8 +167,8 @@ static long resume(struct tk_task *task, gva_t buf, u64 len)
 	if (len > TKVM_REMOTE_WINDOW)
 		return -E2BIG;
 	rc = tk_remote_enter(remote, caller);
+	begun = tk_now_ns();
 	if (!rc) {
-		begun = tk_now_ns();
 		rc = -EAGAIN;
 		if (is_alive(remote->machine)) {
 			exits = remote->machine->proc.stats.exits;

@@ -28,6 +28,7 @@ struct store {
 	pthread_t thread;
 	int rc;
 	unsigned long calls, failed, exits;
+	struct tkvm_remote_call impatient; /* the last that gave up waiting */
 	pthread_mutex_t lock;
 };
 
@@ -40,6 +41,8 @@ static void count(void *ctx, void *caller, const struct tkvm_remote_call *call)
 	store->calls++;
 	store->failed += call->error != 0;
 	store->exits += call->exits;
+	if (call->error == ETIMEDOUT)
+		store->impatient = *call;
 	pthread_mutex_unlock(&store->lock);
 }
 
@@ -260,6 +263,51 @@ static void test_nothing_of_a_buffer_stays(void **state)
 	}
 }
 
+static void *call_for_long(void *arg)
+{
+	struct store *store = arg;
+
+	expect(store->remote, SLEEP, "1000000", "-1 Input/output error 1000000 \n");
+	return NULL;
+}
+
+/* Whose time is over before its turn was in the queue for so long, and in no call. */
+static void test_waiting_is_no_call(void **state)
+{
+	struct tkvm_run_limits limits = {.size = sizeof(limits), .wall_ns = 500 * MS};
+	const int stdio[3] = {-1, -1, -1};
+	struct tkvm_machine *late[8];
+	struct tkvm_result result;
+	struct tkvm_error err = {0};
+	struct store store;
+	pthread_t thread;
+	int n = 0;
+
+	(void)state;
+	open_store(&store, boot(), 0);
+	wait_for_service(&store);
+	assert_int_equal(pthread_create(&thread, NULL, call_for_long, &store), 0);
+	while (n < 8 && !store.impatient.error) { /* until the other one is there, and this one */
+		late[n] = load(0, (const char *const[]){PROGRAM_CALL, "2", "1", NULL}, stdio);
+		assert_int_equal(tkvm_machine_connect(late[n], store.remote, NULL), 0);
+		assert_int_equal(tkvm_machine_run(late[n], &limits, &result, &err), 0);
+		if (result.outcome == TKVM_LIMIT) {
+			limits.wall_ns *= 2;
+			n++;
+		} else {
+			tkvm_machine_destroy(late[n]);
+		}
+	}
+	/* To destroy them waits for the call. */
+	tkvm_remote_stop(store.remote);
+	pthread_join(thread, NULL);
+	while (n)
+		tkvm_machine_destroy(late[--n]);
+	assert_int_equal(store.impatient.error, ETIMEDOUT);
+	assert_true(store.impatient.queue_ns > store.impatient.call_ns);
+	close_store(&store, 1);
+}
+
 static int fails; /* mprotect(PROT_NONE): the host can split no mapping */
 
 int __real_mprotect(void *addr, size_t len, int prot);
@@ -380,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_only_the_buffer_and_only_during_the_call),
 		cmocka_unit_test(test_nothing_of_a_buffer_stays),
 		cmocka_unit_test(test_nothing_stays_without_host_mappings),
+		cmocka_unit_test(test_waiting_is_no_call),
 		cmocka_unit_test(test_answers_are_not_mixed_up),
 		cmocka_unit_test(test_a_call_needs_no_scheduler),
 		cmocka_unit_test(test_wrong_uses_are_refused),
