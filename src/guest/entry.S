@@ -137,11 +137,7 @@ tk_fast_saved:
 	leaq	SHIM(TK_FAST_STACK), %rsp
 	call	.Lleave + TK_AREA_FAST - TK_AREA_ENTRY
 	testb	%al, %al
-	jz	.Lunanswered
-	movq	SHIM(TK_SHIM_NEXT), %rax
-	movl	%eax, SHIM(TK_RECORD_AT + TK_RECORD_COUNT)
-	jmp	tk_fast_done
-.Lunanswered:
+	jnz	.Lanswered
 	movq	REG(0), %rax
 	movq	REG(2), %rcx
 	movq	REG(3), %rdx
@@ -153,6 +149,10 @@ tk_fast_saved:
 	movq	REG(10), %r10
 	movq	REG(11), %r11
 	jmp	.Lleave
+.Lanswered:
+	movq	SHIM(TK_SHIM_NEXT), %rax
+	/* No instruction between this and the label: stopped there, the call would be made twice. */
+	movl	%eax, SHIM(TK_RECORD_AT + TK_RECORD_COUNT)
 tk_fast_done:
 	movq	REG(2), %rcx
 	movq	REG(3), %rdx
