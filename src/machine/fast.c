@@ -171,15 +171,18 @@ static int get_local(int fd, struct sockaddr *name, socklen_t *len)
 /*
  * What has been received. Of what is held back the guest gets nothing, and "no more than that" it
  * is not told then: it has to ask, so that the rest is hidden from epoll(7) as well (net/follow.c).
+ * Nor if there is something behind the bytes, the end or a byte out of band, at which MSG_PEEK
+ * stops.
  */
-static void give_input(struct tk_fast *fast, const struct tk_follow *follow, int hostfd)
+static void give_input(struct tk_fast *fast, const struct tk_follow *follow, int hostfd, int events)
 {
 	struct tk_given *given = fast->given;
 	size_t may = TK_IN_SIZE - 1;
 	ssize_t n = 0;
 
 	given->in_len = given->in_all = 0;
-	if (fast->conn && (fast->conn == fast->drained || fast->conn->rcvlowat != 1))
+	if (!(events & POLLIN) ||
+	    (fast->conn && (fast->conn == fast->drained || fast->conn->rcvlowat != 1)))
 		return;
 	if (follow->ops->input)
 		may = TK_MIN(follow->ops->input(follow->ctx, hostfd, may), may);
@@ -187,7 +190,7 @@ static void give_input(struct tk_fast *fast, const struct tk_follow *follow, int
 		n = recv(hostfd, fast->in, may + 1, MSG_PEEK | MSG_DONTWAIT);
 	if (n <= 0)
 		return;
-	given->in_all = (size_t)n <= may;
+	given->in_all = (size_t)n <= may && !(events & (POLLRDHUP | POLLPRI));
 	given->in_len = (u32)TK_MIN((size_t)n, may);
 	fast->in[given->in_len] = 0;
 	fast->used = TK_MAX(fast->used, (u32)n);
@@ -199,6 +202,7 @@ static bool give_conn(struct tk_fast *fast, const struct tk_fdtable *files)
 	const struct tk_sock *sock = fast->conn ? fast->conn : fast->listener;
 	struct tk_follow follow = sock->follow;
 	struct tk_given *given = fast->given;
+	struct pollfd state = {.events = POLLIN | POLLPRI | POLLRDHUP};
 	int hostfd = sock->file.hostfd;
 
 	if (fast->listener) {
@@ -209,13 +213,17 @@ static bool give_conn(struct tk_fast *fast, const struct tk_fdtable *files)
 			return false;
 		given->conn_fd = (u32)fd;
 	}
+	state.fd = hostfd;
+	/* An error is the program's to find, and recv(2) would take it. */
+	if (poll(&state, 1, 0) < 0 || state.revents & (POLLERR | POLLHUP))
+		return false;
 	given->tcp = sock->family == AF_INET || sock->family == AF_INET6;
 	given->may_close = !fast->conn || fast->conn->file.refs == 1;
 	given->accept_waits = !(sock->file.flags & O_NONBLOCK);
 	given->peer_len = given->tcp ? name_of(hostfd, get_peer, given->peer) : 0;
 	given->local_len = given->tcp ? name_of(hostfd, get_local, given->local) : 0;
 	given->budget = budget_of(hostfd);
-	give_input(fast, &follow, hostfd);
+	give_input(fast, &follow, hostfd, state.revents);
 	return true;
 }
 

@@ -232,6 +232,21 @@ static void events(void)
 	SAY(wait_for(-1, 50));
 }
 
+/* All there is has come before it looks: the end, too, or a byte out of band. */
+static void all_there(void)
+{
+	char c[4096];
+
+	SAY(control(EPOLL_CTL_ADD, EPOLLIN | EPOLLET, 4));
+	usleep(300000);
+	SAY(wait_for(EPOLLIN, 1000));
+	SAY(read(conn, c, 10));
+	(void)getppid();
+	SAY(read(conn, c, sizeof(c)) > 0);
+	SAY(read(conn, c, sizeof(c)));
+	SAY(read(conn, c, sizeof(c)));
+}
+
 static void faults(void)
 {
 	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -424,6 +439,8 @@ static const struct {
 	{"options", options, 1},
 	{"events", events, 1},
 	{"faults", faults, 1},
+	{"all-there", all_there, 1},
+	{"urgent", all_there, 1},
 	{"endings", endings, 1},
 	{"after-shutdown", after_shutdown, 1},
 	{"long", long_answer, 0},
