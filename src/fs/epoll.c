@@ -296,6 +296,7 @@ int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max
 	int n = epoll_wait(epoll->file.hostfd, events, max, 0);
 
 	epoll->alone = NULL;
+	epoll->partly = false;
 	if (n < 0)
 		return -errno;
 	if (n == 1 && (max > 1 || epoll->n_items == 1))
@@ -405,6 +406,7 @@ int tk_epoll_restore(struct tk_epoll *epoll, const struct tk_epoll *tmpl,
 	int rc = 0;
 
 	epoll->alone = NULL;
+	epoll->partly = false;
 	if (!epoll->changed && epoll->n_items == tmpl->n_items)
 		return tmpl->quiet && stirred ? hush(epoll) : 0;
 	tk_list_for_each_safe (item, tmp, &epoll->items, link)

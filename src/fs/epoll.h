@@ -34,8 +34,9 @@ struct tk_epoll {
 	unsigned int n_items;
 	bool changed;		     /* @items may be different from those of the image */
 	const struct tk_file *alone; /* all that the last collection found; only compared */
-	bool quiet;		     /* frozen: no event was waiting */
-	struct tk_budget *host_fds;  /* what second registrations of a file take from */
+	bool partly; /* since the last collection a part of what is ready was told without one */
+	bool quiet;  /* frozen: no event was waiting */
+	struct tk_budget *host_fds; /* what second registrations of a file take from */
 };
 
 int tk_epoll_new(struct tk_file **ret, struct tk_budget *host_fds) TK_MUST_CHECK;

@@ -54,6 +54,7 @@ struct tk_given {
 	u8 in_all;  /* there was no more to receive than that */
 	u8 tcp;	    /* an internet socket, whose names are: */
 	u8 quiet; /* the epoll object has nothing to tell but of the listener and the connection */
+	u8 may_tell;		/* the connection's event, without looking what else is ready */
 	u8 may_close;		/* its descriptor is the only one */
 	u8 accept_waits;	/* the listener's descriptor is in blocking mode */
 	u8 peer_len, local_len; /* 0: not known */

@@ -119,7 +119,7 @@ static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 	struct pollfd fd = {.events = POLLIN};
 
 	fast->epoll = epoll;
-	given->quiet = 0;
+	given->quiet = given->may_tell = 0;
 	if (!epoll)
 		return;
 	for (unsigned int i = 0; i < TK_MIN(files->size, (unsigned int)TK_FAST_FDS); i++)
@@ -133,6 +133,8 @@ static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 		given->quiet = !poll(&fd, 1, 0);
 	}
 	epoll->alone = NULL;
+	/* What else is ready has its turn by the next collection: told twice, the first is all. */
+	given->may_tell = !epoll->partly;
 }
 
 /* How much can be sent without the host refusing: it counts more than the bytes. */

@@ -140,9 +140,10 @@ static int do_register(struct replay *r, u64 a, u64 data)
 
 static int do_tell(struct replay *r)
 {
-	if (!is_open(r) || !r->state.registered)
+	if (!is_open(r) || !r->state.registered || !r->given->may_tell)
 		return -EPROTO;
 	r->state.armed = 0;
+	r->fast->epoll->file.used = r->fast->epoll->partly = true;
 	return 0;
 }
 

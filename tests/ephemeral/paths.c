@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -232,6 +233,26 @@ static void events(void)
 	SAY(wait_for(-1, 50));
 }
 
+/* What else is ready is told in the end, whatever the program does in between. */
+static void others(void)
+{
+	int other = eventfd(0, 0), found = 0;
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = 77}, ready[4];
+
+	epoll_ctl(ep, EPOLL_CTL_ADD, other, &event);
+	(void)!write(other, "12345678", 8);
+	SAY(control(EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT, 78));
+	for (int i = 0; i < 1000 && !found; i++) {
+		int n = epoll_wait(ep, ready, 4, -1);
+
+		for (int k = 0; k < n; k++)
+			found |= ready[k].data.u64 == 77;
+		(void)getppid();
+	}
+	say("found %d\n", found);
+	close(other);
+}
+
 /* All there is has come before it looks: the end, too, or a byte out of band. */
 static void all_there(void)
 {
@@ -439,6 +460,7 @@ static const struct {
 	{"options", options, 1},
 	{"events", events, 1},
 	{"faults", faults, 1},
+	{"others", others, 1},
 	{"all-there", all_there, 1},
 	{"urgent", all_there, 1},
 	{"endings", endings, 1},

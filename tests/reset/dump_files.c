@@ -91,8 +91,8 @@ static void dump_epoll(struct tk_epoll *epoll, struct tk_buf *out)
 {
 	struct tk_epoll_item *item;
 
-	say("  items %u changed %d alone %d\n", epoll->n_items, epoll->changed,
-	    epoll->alone != NULL);
+	say("  items %u changed %d alone %d partly %d\n", epoll->n_items, epoll->changed,
+	    epoll->alone != NULL, epoll->partly);
 	tk_list_for_each (item, &epoll->items, link)
 		say("  item fd %u file %s events %x data %llx spent %d idle %d own %d\n", item->fd,
 		    item->file->ops->kind, item->events, (ull)item->data, item->spent, item->idle,
