@@ -215,6 +215,9 @@ static bool give_conn(struct tk_fast *fast, const struct tk_fdtable *files)
 			return false;
 		given->conn_fd = (u32)fd;
 	}
+	/* Other flags the shim does not know. */
+	if (fast->conn && fast->conn->file.flags & ~(O_RDWR | O_NONBLOCK))
+		return false;
 	state.fd = hostfd;
 	/* An error is the program's to find, and recv(2) would take it. */
 	if (poll(&state, 1, 0) < 0 || state.revents & (POLLERR | POLLHUP))

@@ -35,7 +35,7 @@ static size_t len;
 static int ep, conn, listener;
 static unsigned long shared_pages;
 static char *volatile nowhere;
-static volatile int minus_one = -1, too_many = 2000;
+static volatile int minus_one = -1, too_many = 2000, far_too_many = 200 << 20;
 
 static void say(const char *format, ...)
 {
@@ -197,6 +197,10 @@ static void options(void)
 	SAY(fcntl(conn, F_SETFL, O_NONBLOCK | O_RDWR));
 	SAY(fcntl(conn, F_GETFL));
 	SAY(fcntl(conn, F_GETFD));
+	SAY(fcntl(conn, F_SETFL, O_NONBLOCK | O_APPEND));
+	SAY(fcntl(conn, F_GETFL));
+	SAY(fcntl(conn, F_SETFL, O_NONBLOCK));
+	SAY(fcntl(conn, F_GETFL));
 }
 
 static void events(void)
@@ -231,6 +235,7 @@ static void events(void)
 	SAY(syscall(SYS_epoll_pwait, ep, c, 2, 0, c, 3));
 	SAY(control(EPOLL_CTL_ADD, EPOLLOUT, 8));
 	SAY(wait_for(-1, 50));
+	SAY(epoll_wait(ep, (void *)request, far_too_many, 0));
 }
 
 /* What else is ready is told in the end, whatever the program does in between. */

@@ -52,6 +52,7 @@ _Static_assert(sizeof(struct tk_record) <= TK_PAGE_SIZE, "layout.h");
 #define POLL_OUT      0x104u  /* EPOLLOUT, EPOLLWRNORM */
 #define POLL_ANY      0x27dfu /* all that can be asked for, but the flags */
 #define POLL_ET	      (1u << 31)
+#define EVENTS_MOST   (0x7fffffff / (int)sizeof(struct event))
 #define IOV_MOST      16
 
 struct call {
@@ -266,7 +267,7 @@ static long do_epoll_wait(struct call *c, bool at_once)
 	struct event event;
 
 	if (class_of(c, c->a[0]) != TK_FAST_EPOLL || state->conn == TK_CONN_OFFERED || max <= 0 ||
-	    !is_user(c->a[1], (u64)(u32)max * sizeof(event)))
+	    max > EVENTS_MOST || !is_user(c->a[1], (u64)(u32)max * sizeof(event)))
 		return PASS;
 	if (state->conn == TK_CONN_OPEN && state->registered &&
 	    (state->shut || (state->events & POLL_ET && !state->known)))
