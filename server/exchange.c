@@ -62,18 +62,13 @@ static size_t on_input(void *ctx, int fd, size_t wanted)
 	return look_further(exchange, fd);
 }
 
-static void note_move(struct ks_exchange *exchange)
-{
-	atomic_store_explicit(&exchange->moved_at, ks_now(), memory_order_relaxed);
-}
-
 static void on_took(void *ctx, size_t len)
 {
 	struct ks_exchange *exchange = ctx;
 	size_t known = len < exchange->ahead ? len : exchange->ahead;
 
 	exchange->taken += len;
-	note_move(exchange);
+	ks_stall_end_wait(&exchange->stall);
 	exchange->ahead -= known;
 	if (len > known)
 		ks_http_input_body(&exchange->conn->http, len - known);
@@ -117,7 +112,10 @@ static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len)
 	struct ks_http *http = &exchange->conn->http;
 
 	exchange->conn->sent += len;
-	note_move(exchange);
+	ks_stall_end_wait(&exchange->stall);
+	/* In a conversation who is asked may think. */
+	if (http->tunnel)
+		exchange->stall.waited = 0;
 	http->response_begun = true;
 	for (int i = 0; i < n && len && !http->tunnel && !http->lost; i++) {
 		size_t left = iov[i].iov_len < len ? iov[i].iov_len : len;
@@ -179,8 +177,7 @@ void ks_exchange_begin(struct ks_exchange *exchange, struct ks_conn *conn, void 
 	exchange->shut = 0;
 	exchange->stalled = false;
 	exchange->unread = 0;
-	atomic_store_explicit(&exchange->looked_at, 0, memory_order_relaxed);
-	note_move(exchange);
+	ks_stall_begin(&exchange->stall);
 	atomic_store(&exchange->lost, false);
 	atomic_store(&exchange->answered_at, 0);
 }
@@ -214,41 +211,49 @@ bool ks_exchange_is_over(const struct ks_exchange *exchange)
 /* Nothing has come that the program could take; the end of input would be something. */
 static bool owes_input(const struct ks_exchange *exchange)
 {
-	const struct ks_http *http = &exchange->conn->http;
-	struct pollfd client = {.fd = exchange->conn->source.fd, .events = POLLRDHUP};
 	int there = 0;
 
-	if (http->request_complete || poll(&client, 1, 0))
+	if (exchange->conn->http.request_complete)
 		return false;
-	return !ioctl(client.fd, FIONREAD, &there) && !there;
+	return !ioctl(exchange->conn->source.fd, FIONREAD, &there) && !there;
 }
 
 /*
- * A slow reader makes room in the socket long before the program is told. Switched protocols are
- * the program's: it knows how long its clients may say nothing.
+ * It is the client's turn. Switched protocols are the program's: it knows how long its clients may
+ * say nothing; but one that has said its last word will not say more.
  */
-bool ks_exchange_is_stalled(struct ks_exchange *exchange, uint64_t now, uint64_t limit)
+static bool is_clients_turn(const struct ks_exchange *exchange)
 {
 	const struct ks_http *http = &exchange->conn->http;
-	int fd = exchange->conn->source.fd, unread = 0;
+	struct pollfd client = {.fd = exchange->conn->source.fd, .events = POLLOUT | POLLRDHUP};
 
-	if (!limit || now - exchange->moved_at < limit || (http->tunnel && http->status))
+	poll(&client, 1, 0);
+	if (http->tunnel && http->status)
+		return client.revents & POLLRDHUP;
+	if (!(client.revents & (POLLOUT | POLLERR | POLLHUP)))
+		return true;
+	return !(client.revents & ~POLLOUT) && owes_input(exchange);
+}
+
+/* A slow reader makes room in the socket long before the program is told. */
+static int64_t moved_by_client(struct ks_exchange *exchange)
+{
+	ioctl(exchange->conn->source.fd, TIOCOUTQ, &exchange->unread);
+	return (int64_t)(exchange->taken + exchange->conn->sent) - exchange->unread;
+}
+
+bool ks_exchange_is_stalled(struct ks_exchange *exchange, uint64_t now, uint64_t limit)
+{
+	if (!limit)
 		return false;
-	if (!ioctl(fd, TIOCOUTQ, &unread) && unread != exchange->unread) {
-		exchange->unread = unread;
-		note_move(exchange);
-		return false;
-	}
-	exchange->stalled = !can_send(fd) || owes_input(exchange);
+	exchange->stalled = ks_stall_look(&exchange->stall, is_clients_turn(exchange),
+					  moved_by_client(exchange), now, limit);
 	return exchange->stalled;
 }
 
-bool ks_exchange_may_be_stalled(struct ks_exchange *exchange, uint64_t now, uint64_t limit)
+bool ks_exchange_may_be_stalled(struct ks_exchange *exchange, uint64_t now)
 {
-	if (!limit || exchange->moved_at + limit > now || exchange->looked_at + limit / 2 > now)
-		return false;
-	atomic_store_explicit(&exchange->looked_at, now, memory_order_relaxed);
-	return true;
+	return ks_stall_is_due(&exchange->stall, now);
 }
 
 bool ks_exchange_is_lost(const struct ks_exchange *exchange)

@@ -4,6 +4,7 @@
 #define KVMSERVER_EXCHANGE_H
 
 #include "conn.h"
+#include "stall.h"
 #include "tinykvm/tinykvm.h"
 
 struct ks_exchange {
@@ -19,9 +20,8 @@ struct ks_exchange {
 	atomic_bool lost;	      /* nobody knows where the response ends */
 	_Atomic uint64_t answered_at; /* when the response was complete, or input taken after it */
 	bool stalled;		      /* it was ended as its client does nothing */
-	_Atomic uint64_t moved_at;    /* when the client last did something */
-	_Atomic uint64_t looked_at;   /* when it was last looked for that */
-	int unread;		      /* bytes that the client had still to take then */
+	struct ks_stall stall;
+	int unread; /* bytes that the client had still to take, when last looked at */
 	uint64_t guest_ns, reset_ns;
 };
 
@@ -42,12 +42,13 @@ uint64_t ks_exchange_answered_at(const struct ks_exchange *exchange);
 bool ks_exchange_is_lost(const struct ks_exchange *exchange);
 
 /*
- * An idle program's client has done nothing for @limit ns (0: may do so for ever), and it is its
- * turn: it sends no more of its request, or takes no more of the response. Notes that in @stalled.
+ * An idle program has waited for its client for @limit ns in all (stall.h; 0: may do so for ever),
+ * and does again: it sends no more of its request, or takes no more of the response. Notes that in
+ * @stalled.
  */
 bool ks_exchange_is_stalled(struct ks_exchange *exchange, uint64_t now, uint64_t limit);
 /* It is worth while to look for that now; from another thread. */
-bool ks_exchange_may_be_stalled(struct ks_exchange *exchange, uint64_t now, uint64_t limit);
+bool ks_exchange_may_be_stalled(struct ks_exchange *exchange, uint64_t now);
 
 /* The run ended; the fork will be reset or destroyed. */
 void ks_exchange_ran(struct ks_exchange *exchange, uint64_t ns);

@@ -79,7 +79,7 @@
 	  "with -e: close a connection that sends no complete request for so many seconds (60)") \
 	X(MAX_STALL_TIME, max_stall_time_ms, "max-stall-time", 0, SECONDS, "SECONDS", 0, 1000000000, \
 	  "with -e: end a request that has waited for its client, and nothing else, for so many " \
-	  "seconds (1; 0: no limit)") \
+	  "seconds in all, each 16 KiB that the client moves being worth one (1; 0: no limit)") \
 	X(MAX_WAITING_BODY, max_waiting_body, "max-waiting-body", 0, NUMBER, "KIB", 0, 16384, \
 	  "with -e: a request's body that is longer, in KiB, is given to the program as it comes, others " \
 	  "when they are complete (1024)") \

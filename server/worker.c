@@ -593,7 +593,7 @@ void ks_worker_check(struct ks_worker *worker, uint64_t now)
 		tkvm_machine_interrupt(worker->fork);
 	} else if (worker->fork && worker->conn &&
 		   (ks_exchange_is_lost(worker->exchange) ||
-		    ks_exchange_may_be_stalled(worker->exchange, now, stall_limit(worker)))) {
+		    ks_exchange_may_be_stalled(worker->exchange, now))) {
 		/* For another look: run_fork() goes on. */
 		tkvm_machine_interrupt(worker->fork);
 	}

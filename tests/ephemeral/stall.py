@@ -17,7 +17,8 @@ class Cases:
         self.failed, self.make, self.client = failed, make, client
         self.values, self.free_port = values, free_port
         for case in (self.bodies_are_waited_for, self.expectations, self.stalled_clients,
-                     self.slow_is_not_stalled, self.crowd_of_half_bodies, self.crowd_of_strangers,
+                     self.next_to_nothing, self.slow_is_not_stalled, self.last_words,
+                     self.crowd_of_half_bodies, self.crowd_of_strangers,
                      self.crowd_before_all):
             suite.add(case.__name__.replace("_", "-"), case)
 
@@ -95,6 +96,49 @@ class Cases:
             self.check("408", s.value('responses_total{status="408"}'), 1)
             self.check("400", s.value('responses_total{status="400"}'), 1)
             self.expect(s, "all", refused=2)
+            s.stop()
+
+    def next_to_nothing(self):
+        """Who sends or takes a few bytes now and then has no longer than who does nothing."""
+        with self.server("--max-stall-time", "0.5", "--max-request-time", "30") as s:
+            for text in (HALF_BODY % (BIG, b""), b"GET /long HTTP/1.1\r\n\r\n", b"\x16\x03\x01"):
+                stalled = s.value("stalled_total")
+                with self.client(self.small(s)) as client:
+                    client.send(text)
+
+                    def moves():
+                        if text[:1] == b"G":
+                            client.sock.recv(200)
+                        else:
+                            client.send(b"x")
+                        return s.value("stalled_total") > stalled
+
+                    s.wait_until(moves)
+                s.expect(b"here\n")
+            self.expect(s, "all", stalled=3, timeouts=0, forks=1)
+            s.stop()
+
+    def small(self, s):
+        """A client that tells of each few bytes that it has taken."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        sock.settimeout(60)
+        sock.connect(("127.0.0.1", s.port))
+        return sock
+
+    def last_words(self):
+        """A tunnel's client may say nothing for long, but not for ever when it has said it all."""
+        with self.server("--max-stall-time", "0.3", "--max-request-time", "30") as s:
+            with self.client(s.connect()) as client:
+                client.send(b"GET /switch HTTP/1.1\r\n\r\n")
+                self.check("switched", client.head()[:12], b"HTTP/1.1 101")
+                time.sleep(1)
+                self.expect(s, "silent", stalled=0)
+                client.sock.shutdown(socket.SHUT_WR)
+                self.check("ended", client.fill(), False)
+            s.expect(b"here\n")
+            self.expect(s, "all", stalled=1, timeouts=0, clients_gone=0, forks=1)
             s.stop()
 
     def slow_is_not_stalled(self):

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """An HTTP server on the port given: POST is answered with the length of the body, read to its end.
    /long   answers 8 MB
-   /sleep  answers after a second"""
+   /sleep  answers after a second
+   /switch switches protocols, and does nothing"""
 import http.server
 import sys
 import time
@@ -20,6 +21,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/sleep":
             time.sleep(1)
+        if self.path == "/switch":
+            self.send_response(101)
+            self.end_headers()
+            self.wfile.flush()
+            time.sleep(1000)
         self.reply(b"x" * 8000000 if self.path == "/long" else b"here\n")
 
     def do_POST(self):
