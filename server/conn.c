@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,6 +203,13 @@ void ks_conn_refuse(struct ks_conn *conn, int status)
 	if (send(conn->source.fd, response, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		conn->sent += (uint64_t)len;
 	ks_conn_end_output(conn);
+}
+
+bool ks_conn_has_left(const struct ks_conn *conn)
+{
+	struct pollfd client = {.fd = conn->source.fd};
+
+	return poll(&client, 1, 0) > 0 && client.revents & (POLLHUP | POLLERR);
 }
 
 void ks_conn_end_output(struct ks_conn *conn)

@@ -75,6 +75,9 @@ void ks_conn_wait_no_more(struct ks_conn *conn);
 /* Send an error response, as far as the socket takes it at once, and nothing after it. */
 void ks_conn_refuse(struct ks_conn *conn, int status);
 
+/* Nobody is there any more; one that still reads is. */
+bool ks_conn_has_left(const struct ks_conn *conn);
+
 /* Send nothing more: the client sees the end once it has read what was sent. */
 void ks_conn_end_output(struct ks_conn *conn);
 

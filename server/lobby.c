@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "kvmserver.h"
 #include "lobby.h"
+#include "turns.h"
 
 /* How long a client may go on sending what nobody wants. */
 #define LINGER_NS (2 * KS_S)
@@ -41,10 +42,9 @@ struct ks_lobby {
 	pthread_mutex_t lock;
 	struct ks_conn all; /* head of the list, who has waited longest first */
 	uint64_t accepted, expired, open;
-	uint64_t bodies;     /* bytes reserved */
-	unsigned int n_open; /* connections with a worker that may stall */
-	bool http;	     /* clients speak it */
-	struct ks_conn *parked, **last_parked;
+	uint64_t bodies; /* bytes reserved */
+	struct ks_turns turns;
+	pthread_cond_t parked;	   /* for the spare worker */
 	pthread_mutex_t listening; /* guards the descriptors of listeners */
 	struct ks_listener *listeners;
 };
@@ -153,11 +153,12 @@ struct ks_lobby *ks_lobby_new(const struct ks_lobby_rules *rules)
 
 	if (lobby) {
 		lobby->rules = *rules;
-		lobby->http = rules->http || rules->http_only;
-		lobby->last_parked = &lobby->parked;
+		ks_turns_init(&lobby->turns, rules->server_first ? 0 : rules->workers,
+			      rules->http || rules->http_only);
 		lobby->max_open = UINT64_MAX;
 		lobby->all.next = lobby->all.prev = &lobby->all;
 		pthread_mutex_init(&lobby->lock, NULL);
+		pthread_cond_init(&lobby->parked, NULL);
 		pthread_mutex_init(&lobby->listening, NULL);
 		rc = open_epoll(lobby);
 	}
@@ -198,6 +199,7 @@ void ks_lobby_free(struct ks_lobby *lobby)
 	close(lobby->epoll);
 	close(lobby->bell.fd);
 	pthread_mutex_destroy(&lobby->lock);
+	pthread_cond_destroy(&lobby->parked);
 	pthread_mutex_destroy(&lobby->listening);
 	free(lobby);
 }
@@ -237,18 +239,11 @@ static void move_last(struct ks_lobby *lobby, struct ks_conn *conn)
 	link_last(lobby, conn);
 }
 
-/* Under the lock: a parked connection is epoll's again. */
+/* Under the lock: one that was parked is epoll's again. */
 static void unpark(struct ks_lobby *lobby, struct ks_conn *conn)
 {
-	struct ks_conn **p = &lobby->parked;
 	bool armed = conn->armed;
 
-	while (*p != conn)
-		p = &(*p)->parked;
-	*p = conn->parked;
-	if (!*p)
-		lobby->last_parked = p;
-	conn->is_parked = false;
 	conn->armed = true;
 	if (arm(lobby, &conn->source, armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD))
 		atomic_store(&conn->late, true);
@@ -259,8 +254,10 @@ static void expire_one(struct ks_lobby *lobby, struct ks_conn *conn)
 {
 	atomic_store(&conn->expired, true);
 	shutdown(conn->source.fd, SHUT_RDWR);
-	if (conn->is_parked)
+	if (conn->is_parked) {
+		ks_turns_quit(&lobby->turns, conn);
 		unpark(lobby, conn);
+	}
 	lobby->expired++;
 }
 
@@ -362,28 +359,19 @@ static bool wait_in(struct ks_lobby *lobby, struct ks_conn *conn)
 
 /*
  * A connection that is not plainly a complete request may keep its worker waiting: it gets one only
- * if another is left for those that are. Where no client speaks HTTP there are no such. False: it
- * is parked.
+ * if another is left for those that are. False: it is parked.
  */
 static bool may_enter(struct ks_lobby *lobby, struct ks_conn *conn)
 {
-	bool complete = !conn->http.tunnel && conn->http.request_complete, may;
+	bool may;
 
-	if (lobby->rules.server_first || lobby->rules.workers < 2)
-		return true;
 	pthread_mutex_lock(&lobby->lock);
-	lobby->http |= ks_http_is_http(&conn->http);
-	may = complete || !lobby->http || lobby->n_open < lobby->rules.workers - 1;
-	if (may && !complete) {
-		lobby->n_open++;
-		conn->is_open = true;
-	}
+	/* At the end there is no spare worker any more. */
+	may = (atomic_load(&lobby->closed) && !lobby->turns.most) ||
+	      ks_turns_ask(&lobby->turns, conn);
 	if (!may) {
-		conn->is_parked = true;
-		conn->parked = NULL;
-		*lobby->last_parked = conn;
-		lobby->last_parked = &conn->parked;
 		atomic_store(&conn->waits, true);
+		pthread_cond_signal(&lobby->parked);
 	}
 	pthread_mutex_unlock(&lobby->lock);
 	return may;
@@ -392,13 +380,14 @@ static bool may_enter(struct ks_lobby *lobby, struct ks_conn *conn)
 /* It has no worker any more: the next one's turn. */
 static void leave_worker(struct ks_lobby *lobby, struct ks_conn *conn)
 {
+	struct ks_conn *next;
+
 	if (!conn->is_open)
 		return;
 	pthread_mutex_lock(&lobby->lock);
-	conn->is_open = false;
-	lobby->n_open--;
-	if (lobby->parked)
-		unpark(lobby, lobby->parked);
+	next = ks_turns_pass(&lobby->turns, conn);
+	if (next)
+		unpark(lobby, next);
 	pthread_mutex_unlock(&lobby->lock);
 }
 
@@ -487,6 +476,15 @@ static struct ks_conn *hand_out(struct ks_lobby *lobby, struct ks_conn *conn,
 	return NULL;
 }
 
+/* It was parked, and is not looked at again. */
+static struct ks_conn *hand_parked(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	if (!atomic_load(&conn->expired) && !ks_conn_has_left(conn))
+		return conn;
+	ks_lobby_drop(lobby, conn);
+	return NULL;
+}
+
 /* A connection that is its own: hand it out, let it wait, or end it. */
 static struct ks_conn *sort_out(struct ks_lobby *lobby, struct ks_conn *conn, void *buf,
 				size_t size, bool ended, enum ks_lobby_what *what)
@@ -497,6 +495,8 @@ static struct ks_conn *sort_out(struct ks_lobby *lobby, struct ks_conn *conn, vo
 	}
 	if (lobby->rules.server_first)
 		return conn;
+	if (conn->is_open)
+		return hand_parked(lobby, conn);
 	switch (ks_conn_look(conn, buf, size, lobby->rules.max_body, ended)) {
 	case KS_READY:
 		return hand_out(lobby, conn, what);
@@ -541,11 +541,32 @@ struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf,
 	return NULL;
 }
 
+struct ks_conn *ks_lobby_next_parked(struct ks_lobby *lobby, unsigned int timeout_s, bool *over)
+{
+	struct ks_conn *conn;
+	struct timespec end;
+	int rc = 0;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += timeout_s;
+	pthread_mutex_lock(&lobby->lock);
+	while (!(conn = ks_turns_take(&lobby->turns)) && !rc && !atomic_load(&lobby->closed))
+		rc = pthread_cond_timedwait(&lobby->parked, &lobby->lock, &end);
+	if (conn)
+		atomic_store(&conn->waits, false);
+	*over = !conn && atomic_load(&lobby->closed);
+	pthread_mutex_unlock(&lobby->lock);
+	return conn ? hand_parked(lobby, conn) : NULL;
+}
+
 void ks_lobby_close(struct ks_lobby *lobby)
 {
 	uint64_t one = 1;
 
+	pthread_mutex_lock(&lobby->lock);
 	atomic_store(&lobby->closed, true);
+	pthread_cond_signal(&lobby->parked);
+	pthread_mutex_unlock(&lobby->lock);
 	pthread_mutex_lock(&lobby->listening);
 	retire(lobby, lobby->listeners);
 	pthread_mutex_unlock(&lobby->listening);

@@ -14,11 +14,11 @@ struct ks_lobby;
 
 struct ks_lobby_rules {
 	bool server_first, http_only;
-	bool http;	     /* clients are known to speak HTTP/1 */
-	uint64_t max_idle;   /* ns that clients may wait; UINT64_MAX: for ever */
-	size_t max_body;     /* bytes that a body may have for a request to wait for it */
-	uint64_t max_bodies; /* the same for all of them together */
-	unsigned int workers;
+	bool http;	      /* clients are known to speak HTTP/1 */
+	uint64_t max_idle;    /* ns that clients may wait; UINT64_MAX: for ever */
+	size_t max_body;      /* bytes that a body may have for a request to wait for it */
+	uint64_t max_bodies;  /* the same for all of them together */
+	unsigned int workers; /* for complete requests */
 };
 
 /* A lobby that accepts nothing yet. NULL after a message. */
@@ -53,6 +53,12 @@ enum ks_lobby_what {
 };
 struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf, size_t size,
 			      enum ks_lobby_what *what);
+
+/*
+ * Wait up to @timeout_s seconds for a connection that may take long (turns.h) and waits for the
+ * spare worker. NULL: none came. *@over: none will.
+ */
+struct ks_conn *ks_lobby_next_parked(struct ks_lobby *lobby, unsigned int timeout_s, bool *over);
 
 /* The exchange is over: the connection waits for its next request. */
 void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn);

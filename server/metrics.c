@@ -46,8 +46,19 @@ static void write_gauge(FILE *out, struct ks_counters *const *counters, unsigned
 {
 	fprintf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s gauge\n", name, help, name);
 	for (unsigned int i = 0; i < n; i++)
-		fprintf(out, PREFIX "%s{worker=\"%u\"} %llu\n", name, i,
-			(unsigned long long)sum(&counters[i], 1, offset));
+		if (get(&counters[i]->forks))
+			fprintf(out, PREFIX "%s{worker=\"%u\"} %llu\n", name, i,
+				(unsigned long long)sum(&counters[i], 1, offset));
+}
+
+/* The spare one makes its fork when it is needed. */
+static unsigned int serving(struct ks_counters *const *counters, unsigned int n)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		count += get(&counters[i]->forks) > 0;
+	return count;
 }
 
 static uint64_t observed(struct ks_counters *const *counters, unsigned int n, size_t phase,
@@ -112,7 +123,7 @@ void ks_metrics_write(FILE *out, struct ks_counters *const *counters, unsigned i
 	ks_metrics_number(out, "connections_expired_total", "counter",
 			  "connections ended by --max-idle-time", lobby->expired);
 	ks_metrics_number(out, "connections", "gauge", "connections open", lobby->open);
-	ks_metrics_number(out, "workers", "gauge", "forks that serve", n);
+	ks_metrics_number(out, "workers", "gauge", "forks that serve", serving(counters, n));
 	fprintf(out, "# HELP " PREFIX "phase_seconds time of requests: waiting for a fork once it "
 		     "has begun to arrive, in the program, putting the fork back\n"
 		     "# TYPE " PREFIX "phase_seconds histogram\n");

@@ -65,6 +65,12 @@ unsigned int ks_serve_workers(const struct ks_config *config)
 	return (unsigned int)CPU_COUNT(&cpus);
 }
 
+/* Where there is one worker, another one for those that would make it wait. */
+static bool has_spare(const struct ks_config *config)
+{
+	return config->ephemeral && !config->server_first && ks_serve_workers(config) == 1;
+}
+
 /* Memory of memfds: images are there, mapped or not. */
 static double memfd_mib(void)
 {
@@ -98,17 +104,18 @@ static double resident_mib(void)
 	return (double)(resident - shared) * (double)sysconf(_SC_PAGESIZE) / MIB + memfd_mib();
 }
 
-static void say_loaded(const struct ks_master *master, unsigned int n, bool ephemeral)
+static void say_loaded(const struct ks_master *master)
 {
+	const struct ks_config *config = master->guest->config;
 	const char *slash = strrchr(master->guest->name, '/');
 	char warmup[48] = "", text[512];
 
-	if (master->guest->config->warmup)
+	if (config->warmup)
 		snprintf(warmup, sizeof(warmup), " warmup=%.0fms", (double)master->warmup_ns / 1e6);
 	snprintf(text, sizeof(text),
 		 "Program '%.200s' loaded. %s vm=%u%s init=%.0fms%s rss=%.0fMB\n",
-		 slash ? slash + 1 : master->guest->name, master->call, n,
-		 ephemeral ? " ephemeral" : "", (double)master->boot_ns / 1e6, warmup,
+		 slash ? slash + 1 : master->guest->name, master->call, ks_serve_workers(config),
+		 config->ephemeral ? " ephemeral" : "", (double)master->boot_ns / 1e6, warmup,
 		 resident_mib());
 	ks_text(text);
 }
@@ -124,7 +131,7 @@ static int serve_alone(struct ks_master *master)
 	struct tkvm_error err = {0};
 	int rc;
 
-	say_loaded(master, 1, false);
+	say_loaded(master);
 	ks_signals_forward(master->machine);
 	do
 		rc = tkvm_machine_run(master->machine, &limits, &result, &err);
@@ -190,7 +197,8 @@ static int take_signals(struct server *server)
 
 static int start_workers(struct server *server)
 {
-	unsigned int wanted = ks_serve_workers(server->guest->config);
+	const struct ks_config *config = server->guest->config;
+	unsigned int wanted = ks_serve_workers(config) + has_spare(config);
 	int failed = 0;
 
 	server->workers = calloc(wanted, sizeof(struct ks_worker *));
@@ -199,6 +207,7 @@ static int start_workers(struct server *server)
 		ks_message("out of memory");
 		return KS_EXIT_FAILED;
 	}
+	server->pool.spare = has_spare(config);
 	server->pool.n_workers = wanted;
 	for (; server->n_workers < wanted; server->n_workers++) {
 		struct ks_worker *worker = ks_worker_start(&server->pool, server->n_workers);
@@ -265,7 +274,7 @@ static void keep_house(struct server *server)
 	for (unsigned int i = 0; i < server->n_workers; i++)
 		ks_worker_check(server->workers[i], now);
 	if (ks_reload_finish(&server->reload, &server->master, &server->pool))
-		say_loaded(&server->master, server->n_workers, server->guest->config->ephemeral);
+		say_loaded(&server->master);
 }
 
 static bool time_is_up(const struct ks_guest *guest)
@@ -347,7 +356,7 @@ static int serve_with_workers(struct server *server)
 	    ks_endpoint_start(server->endpoint, write_metrics, server))
 		status = KS_EXIT_FAILED;
 	if (!status) {
-		say_loaded(&server->master, server->n_workers, config->ephemeral);
+		say_loaded(&server->master);
 		status = open_doors(server);
 	}
 	if (!status)
@@ -389,7 +398,8 @@ static int serve_frozen(struct server *server)
 		.workers = ks_serve_workers(config),
 	});
 	if (server->pool.lobby)
-		server->pool.reaper = ks_reaper_start(server->pool.lobby, ks_serve_workers(config));
+		server->pool.reaper = ks_reaper_start(server->pool.lobby,
+						      ks_serve_workers(config) + has_spare(config));
 	status = server->pool.reaper ? serve_with_workers(server) : KS_EXIT_FAILED;
 	ks_reaper_stop(server->pool.reaper);
 	if (server->pool.lobby)

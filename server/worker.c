@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -449,6 +448,21 @@ static void turn_away(struct ks_worker *worker, struct ks_conn *conn)
 	ks_lobby_drop(worker->pool->lobby, conn);
 }
 
+static void handle_or_not(struct ks_worker *worker, struct ks_conn *conn)
+{
+	if (worker->fork && ks_lobby_place(worker->pool->lobby, conn, worker->generation)) {
+		handle(worker, conn);
+		measure_memory(worker);
+	} else {
+		turn_away(worker, conn);
+	}
+}
+
+static bool is_current(const struct ks_worker *worker)
+{
+	return worker->generation == atomic_load(&worker->pool->generation);
+}
+
 static void serve_clients(struct ks_worker *worker)
 {
 	struct ks_pool *pool = worker->pool;
@@ -466,16 +480,32 @@ static void serve_clients(struct ks_worker *worker)
 			ks_count(&worker->counters.refused, 1);
 			ks_count(&worker->counters.status[400], 1);
 		}
-		if (worker->generation != atomic_load(&pool->generation)) {
+		if (!is_current(worker)) {
 			renew_fork(worker);
 			bury(worker);
 		}
-		if (conn && worker->fork && ks_lobby_place(pool->lobby, conn, worker->generation)) {
-			handle(worker, conn);
-			measure_memory(worker);
-		} else if (conn) {
-			turn_away(worker, conn);
+		if (conn)
+			handle_or_not(worker, conn);
+	}
+}
+
+/* The spare worker. Most servers have no need of it: its fork is made for the first that comes. */
+static void serve_parked(struct ks_worker *worker)
+{
+	struct ks_pool *pool = worker->pool;
+	bool over = false;
+
+	while (!atomic_load(&pool->hurry) && !over) {
+		struct ks_conn *conn = ks_lobby_next_parked(pool->lobby, WAIT_MS / 1000, &over);
+
+		if (worker->fork && !is_current(worker))
+			drop_fork(worker);
+		if (conn && !worker->fork) {
+			renew_fork(worker);
+			bury(worker);
 		}
+		if (conn)
+			handle_or_not(worker, conn);
 	}
 }
 
@@ -493,7 +523,7 @@ static void serve_itself(struct ks_worker *worker)
 		} else if (result.outcome != TKVM_INTERRUPTED) {
 			say_end(worker, &result);
 			ks_count(&worker->counters.crashed, 1);
-		} else if (worker->generation == atomic_load(&pool->generation)) {
+		} else if (is_current(worker)) {
 			continue;
 		}
 		if (!atomic_load(&pool->stopping)) {
@@ -503,12 +533,20 @@ static void serve_itself(struct ks_worker *worker)
 	}
 }
 
+static bool is_spare(const struct ks_worker *worker)
+{
+	return worker->pool->spare && worker->index + 1 == worker->pool->n_workers;
+}
+
 static void *work(void *arg)
 {
 	struct ks_worker *worker = arg;
 	struct tkvm_error err = {0};
 
-	if (make_fork(worker, &err)) {
+	if (is_spare(worker)) {
+		atomic_store(&worker->state, 1);
+		serve_parked(worker);
+	} else if (make_fork(worker, &err)) {
 		say_no_fork(worker, &err);
 		atomic_store(&worker->state, -1);
 	} else {
@@ -556,13 +594,6 @@ void ks_worker_end(struct ks_worker *worker)
 	free(worker);
 }
 
-static bool has_left(int fd)
-{
-	struct pollfd client = {.fd = fd};
-
-	return poll(&client, 1, 0) > 0 && client.revents & (POLLHUP | POLLERR);
-}
-
 static enum stop reason_to_stop(struct ks_worker *worker, uint64_t now)
 {
 	uint64_t answered;
@@ -573,7 +604,7 @@ static enum stop reason_to_stop(struct ks_worker *worker, uint64_t now)
 		return STOP_NOT;
 	answered = ks_exchange_answered_at(worker->exchange);
 	/* Once it has its answer a client may go. */
-	if (!answered && has_left(worker->conn->source.fd))
+	if (!answered && ks_conn_has_left(worker->conn))
 		return STOP_GONE;
 	return answered && answered + PATIENCE < now ? STOP_WORKS_ON : STOP_NOT;
 }
@@ -585,8 +616,7 @@ void ks_worker_check(struct ks_worker *worker, uint64_t now)
 
 	pthread_mutex_lock(&worker->lock);
 	stop = ephemeral ? reason_to_stop(worker, now) : STOP_NOT;
-	if (!ephemeral && (atomic_load(&worker->pool->stopping) ||
-			   worker->generation != atomic_load(&worker->pool->generation)))
+	if (!ephemeral && (atomic_load(&worker->pool->stopping) || !is_current(worker)))
 		stop = STOP_HURRY;
 	if (stop != STOP_NOT && worker->fork) {
 		atomic_store(&worker->stop, stop);

@@ -14,6 +14,7 @@ struct ks_pool {
 	struct ks_lobby *lobby;
 	struct ks_reaper *reaper;
 	unsigned int n_workers; /* how many there are to be */
+	bool spare;		/* the last of them serves only who waits for it (turns.h) */
 	atomic_bool stopping;	/* no more requests than have come */
 	atomic_bool hurry;	/* not even those */
 	atomic_int alive;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Clients that do half of what they should: none of them keeps the others waiting."""
+import contextlib
 import os
 import socket
 import time
@@ -19,7 +20,7 @@ class Cases:
         for case in (self.bodies_are_waited_for, self.expectations, self.stalled_clients,
                      self.next_to_nothing, self.slow_is_not_stalled, self.last_words,
                      self.crowd_of_half_bodies, self.crowd_of_strangers,
-                     self.crowd_before_all):
+                     self.crowd_before_all, self.crowd_and_one_worker):
             suite.add(case.__name__.replace("_", "-"), case)
 
     def server(self, *options):
@@ -92,7 +93,7 @@ class Cases:
                         pass
                     self.check("%r" % text[:20], got, status)
                 s.expect(b"here\n")
-            self.expect(s, "all", forks=1, stale=0, timeouts=0, clients_gone=0, crashed=0, stalled=3)
+            self.expect(s, "all", forks=2, stale=0, timeouts=0, clients_gone=0, crashed=0, stalled=3)
             self.check("408", s.value('responses_total{status="408"}'), 1)
             self.check("400", s.value('responses_total{status="400"}'), 1)
             self.expect(s, "all", refused=2)
@@ -100,22 +101,23 @@ class Cases:
 
     def next_to_nothing(self):
         """Who sends or takes a few bytes now and then has no longer than who does nothing."""
-        with self.server("--max-stall-time", "0.5", "--max-request-time", "30") as s:
+        with self.server("--max-stall-time", "1", "--max-request-time", "8") as s:
             for text in (HALF_BODY % (BIG, b""), b"GET /long HTTP/1.1\r\n\r\n", b"\x16\x03\x01"):
                 stalled = s.value("stalled_total")
                 with self.client(self.small(s)) as client:
                     client.send(text)
 
                     def moves():
-                        if text[:1] == b"G":
-                            client.sock.recv(200)
-                        else:
-                            client.send(b"x")
+                        with contextlib.suppress(ConnectionError):
+                            if text[:1] == b"G":
+                                client.sock.recv(200)
+                            else:
+                                client.send(b"x")
                         return s.value("stalled_total") > stalled
 
                     s.wait_until(moves)
                 s.expect(b"here\n")
-            self.expect(s, "all", stalled=3, timeouts=0, forks=1)
+            self.expect(s, "all", stalled=3, timeouts=0, forks=2)
             s.stop()
 
     def small(self, s):
@@ -186,6 +188,29 @@ class Cases:
     def crowd_before_all(self):
         """Without a warm-up it is they who show that this is HTTP."""
         self.crowd(lambda _: HALF_BODY % (BIG, b""), "-w", "0")
+
+    def crowd_and_one_worker(self):
+        """With one worker they have a spare one, made for the first of them; one after the other."""
+        with self.server("-t", "1", "--max-stall-time", "60", "--max-request-time", "60",
+                         "--max-waiting-body", "0") as s:
+            s.expect(b"here\n")
+            self.expect(s, "no need yet", requests=1, forks=1)
+            self.check("workers", s.value("workers"), 1)
+            crowd = [self.client(s.connect()) for _ in range(CROWD // 10)]
+            for client in crowd:
+                client.send(HALF_BODY % (100, b""))
+            for i in range(2, 12):
+                for client in crowd:
+                    client.send(b"x")
+                s.expect(b"here\n")
+                self.expect(s, "they drip", requests=i, stalled=0, timeouts=0)
+            s.wait_until(lambda: s.value("workers") == 2)
+            for client in crowd:
+                client.send(b"x" * 90)
+            for client in crowd:
+                self.check("its turn", client.response(), (200, b"100\n"))
+            self.expect(s, "all", requests=11 + len(crowd), stalled=0, timeouts=0, forks=2)
+            s.stop()
 
     def crowd(self, text, *options):
         with self.server("-t", "2", "--max-stall-time", "20", "--max-request-time", "20",
