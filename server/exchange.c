@@ -175,7 +175,7 @@ void ks_exchange_begin(struct ks_exchange *exchange, struct ks_conn *conn, void 
 	exchange->accepted = exchange->closed = exchange->unchanged = exchange->left_open = false;
 	exchange->runs = true;
 	exchange->shut = 0;
-	exchange->stalled = false;
+	exchange->stalled = exchange->blocks = false;
 	exchange->unread = 0;
 	ks_stall_begin(&exchange->stall);
 	atomic_store(&exchange->lost, false);
@@ -222,7 +222,7 @@ static bool owes_input(const struct ks_exchange *exchange)
  * It is the client's turn. Switched protocols are the program's: it knows how long its clients may
  * say nothing; but one that has said its last word will not say more.
  */
-static bool is_clients_turn(const struct ks_exchange *exchange)
+static bool is_clients_turn(struct ks_exchange *exchange)
 {
 	const struct ks_http *http = &exchange->conn->http;
 	struct pollfd client = {.fd = exchange->conn->source.fd, .events = POLLOUT | POLLRDHUP};
@@ -231,7 +231,7 @@ static bool is_clients_turn(const struct ks_exchange *exchange)
 	if (http->tunnel && http->status)
 		return client.revents & POLLRDHUP;
 	if (!(client.revents & (POLLOUT | POLLERR | POLLHUP)))
-		return true;
+		return exchange->blocks = true;
 	return !(client.revents & ~POLLOUT) && owes_input(exchange);
 }
 

@@ -20,6 +20,7 @@ struct ks_exchange {
 	atomic_bool lost;	      /* nobody knows where the response ends */
 	_Atomic uint64_t answered_at; /* when the response was complete, or input taken after it */
 	bool stalled;		      /* it was ended as its client does nothing */
+	bool blocks;		      /* its client has not taken what the program sends */
 	struct ks_stall stall;
 	int unread; /* bytes that the client had still to take, when last looked at */
 	uint64_t guest_ns, reset_ns;

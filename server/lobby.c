@@ -377,6 +377,13 @@ static bool may_enter(struct ks_lobby *lobby, struct ks_conn *conn)
 	return may;
 }
 
+void ks_lobby_hold(struct ks_lobby *lobby, struct ks_conn *conn)
+{
+	pthread_mutex_lock(&lobby->lock);
+	ks_turns_hold(&lobby->turns, conn);
+	pthread_mutex_unlock(&lobby->lock);
+}
+
 /* It has no worker any more: the next one's turn. */
 static void leave_worker(struct ks_lobby *lobby, struct ks_conn *conn)
 {

@@ -60,6 +60,9 @@ struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf,
  */
 struct ks_conn *ks_lobby_next_parked(struct ks_lobby *lobby, unsigned int timeout_s, bool *over);
 
+/* Its request was complete, but its client takes long to read the response. */
+void ks_lobby_hold(struct ks_lobby *lobby, struct ks_conn *conn);
+
 /* The exchange is over: the connection waits for its next request. */
 void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn);
 /* It is over for good. */

@@ -230,9 +230,13 @@ static uint64_t stall_limit(const struct ks_worker *worker)
 static int is_over(void *ctx)
 {
 	struct ks_worker *worker = ctx;
+	struct ks_exchange *exchange = worker->exchange;
+	bool over = ks_exchange_is_over(exchange) ||
+		    ks_exchange_is_stalled(exchange, ks_now(), stall_limit(worker));
 
-	return ks_exchange_is_over(worker->exchange) ||
-	       ks_exchange_is_stalled(worker->exchange, ks_now(), stall_limit(worker));
+	if (exchange->blocks && !exchange->conn->is_open)
+		ks_lobby_hold(worker->pool->lobby, exchange->conn);
+	return over;
 }
 
 /* Run the fork until the request is over, or something ends it. */

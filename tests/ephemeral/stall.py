@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Clients that do half of what they should: none of them keeps the others waiting."""
 import contextlib
+import fcntl
 import os
 import socket
+import struct
+import termios
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -20,7 +23,7 @@ class Cases:
         for case in (self.bodies_are_waited_for, self.expectations, self.stalled_clients,
                      self.next_to_nothing, self.slow_is_not_stalled, self.last_words,
                      self.crowd_of_half_bodies, self.crowd_of_strangers,
-                     self.crowd_before_all, self.crowd_and_one_worker):
+                     self.crowd_before_all, self.crowd_and_one_worker, self.never_readers):
             suite.add(case.__name__.replace("_", "-"), case)
 
     def server(self, *options):
@@ -210,6 +213,33 @@ class Cases:
             for client in crowd:
                 self.check("its turn", client.response(), (200, b"100\n"))
             self.expect(s, "all", requests=11 + len(crowd), stalled=0, timeouts=0, forks=2)
+            s.stop()
+
+    def fills(self, sock):
+        """What nobody reads has come, and no more does."""
+        had, there, since = 0, 0, time.monotonic()
+        while not there or time.monotonic() < since + 1:
+            time.sleep(0.05)
+            there = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))[0]
+            had, since = there, since if there == had else time.monotonic()
+
+    def never_readers(self):
+        """Who does not read counts as one of those who may take long."""
+        with self.server("-t", "2", "--max-stall-time", "20", "--max-request-time", "20") as s:
+            with self.client(s.connect()) as reader:
+                reader.send(b"GET /long HTTP/1.1\r\n\r\n")
+                s.expect(b"here\n")
+                self.fills(reader.sock)
+                crowd = [s.connect() for _ in range(CROWD // 10)]
+                for sock in crowd:
+                    sock.sendall(HALF_BODY % (BIG, b""))
+                for i in range(2, 12):
+                    s.expect(b"here\n")
+                    self.expect(s, "others", requests=i, stalled=0, timeouts=0)
+                status, body = reader.response()
+                self.check("it reads", (status, len(body)), (200, 8000000))
+            for sock in crowd:
+                sock.close()
             s.stop()
 
     def crowd(self, text, *options):
