@@ -127,8 +127,9 @@ def compare(old, new):
     return int(worse)
 
 
-def check(result):
-    beyond, n = bounds.check(result)
+def check(result, options):
+    beyond, n = bounds.check(result, lambda key: contenders.measure(
+        PROGRAMS[key], {"native-new", "ephemeral"}, options, say))
     for line in beyond:
         say("worse: " + line)
     missing = [r for r in result["rows"] if "missing" in r]
@@ -172,7 +173,7 @@ def main():
     elif not args.quick and not args.programs and not args.output:
         report.write(result)
     say("%d s" % result["seconds"])
-    return check(result) if args.check else 0
+    return check(result, Options(args)) if args.check else 0
 
 
 if __name__ == "__main__":

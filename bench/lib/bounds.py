@@ -31,15 +31,23 @@ def write(result):
         f.write("\n")
 
 
-def check(result):
-    """(lines about what is beyond its bound, how many were compared)"""
+def check(result, again=None):
+    """(lines about what is beyond its bound, how many were compared).
+
+    again(program): its rows, measured once more, with an image made anew. An image may be frozen in the middle of
+    something, a garbage collector's work for example, which every request then repeats; what the code does worse is in
+    every image. So the least of three counts.
+    """
     mine = read().get(result["host"]["kvm"], {})
-    beyond, n = [], 0
-    for (program, row, name), value in counters(result).items():
-        bound = mine.get(program, {}).get(name)
-        if row in ROWS and bound is not None:
-            n += 1
-            if value > bound:
-                beyond.append("%s: %.2f %s for each request, at most %.1f" % (
-                    program, value, name, bound))
-    return beyond, n
+    found = {(program, name): value for (program, row, name), value in counters(result).items()
+             if row in ROWS and name in mine.get(program, {})}
+
+    def beyond():
+        return [key for key, value in found.items() if value > mine[key[0]][key[1]]]
+    for _ in range(2 if again else 0):
+        for program in sorted({program for program, _ in beyond()}):
+            for (_, row, name), value in counters({"rows": again(program)}).items():
+                if row in ROWS and (program, name) in found:
+                    found[program, name] = min(found[program, name], value)
+    return ["%s: %.2f %s for each request, at most %.1f" % (
+        key[0], found[key], key[1], mine[key[0]][key[1]]) for key in beyond()], len(found)

@@ -66,7 +66,7 @@ def once(server, seconds, clients, keep):
 
 
 def end(proc):
-    """SIGINT makes wrk say what it has; while it starts it ignores that."""
+    """SIGINT makes wrk say what it has; while it starts it ignores that, as it was told to."""
     for _ in range(300):
         proc.send_signal(signal.SIGINT)
         try:

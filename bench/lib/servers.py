@@ -23,8 +23,9 @@ def free_port():
 
 
 def child(cpus):
-    """For a process that is not to outlive this one."""
+    """For a process that is not to outlive this one; it begins with SIGINT ignored."""
     def prepare():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
         if cpus:
             os.sched_setaffinity(0, cpus)
