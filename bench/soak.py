@@ -16,18 +16,19 @@ import argparse
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TESTS = os.path.join(ROOT, "tests", "ephemeral")
-sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-from runtimes import PATH, find, go_program, npm  # noqa: E402
-from suite import build_c  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "lib"))
+from place import ENVIRONMENT, ROOT, built  # noqa: E402
+from programs import PROGRAMS as MEASURED  # noqa: E402
+from runtimes import find, npm  # noqa: E402
+from servers import child, free_port  # noqa: E402
 
+TESTS = os.path.join(ROOT, "tests", "ephemeral")
 WARMUP = 1000  # after fewer, Deno starts a thread in each request
 STEPS = 10
 COLUMNS = ("requests", "own_kib", "shared_kib", "fds", "threads", "vcpus", "mappings", "forks")
@@ -40,27 +41,13 @@ def source(name):
     return os.path.join(TESTS, name)
 
 
-def built(name):
-    return build_c(source(name + ".c"),
-                   os.path.join(ROOT, "tests", ".cache", "ephemeral", name), ["-lpthread"])
-
-
-# name: (requests, argv without the port)
+# name: (requests, argv by the port)
 PROGRAMS = {
-    "c-epoll": (10_000_000, lambda: [built("epoll")]),
-    "c-accept": (10_000_000, lambda: [built("accept")]),
-    "deno": (1_000_000, lambda: [npm("deno"), "run", "--allow-net", source("count-deno.js")]),
-    "node-24": (1_000_000, lambda: [npm("node-24"), source("count.js")]),
-    "bun": (1_000_000, lambda: [npm("bun"), source("count-bun.js")]),
-    "python": (1_000_000, lambda: ["/usr/bin/python3", source("count_asyncio.py")]),
-    "go": (1_000_000, lambda: [go_program(source("count.go"))]),
+    **{p.key: (10_000_000 if p.key == "c-epoll" else 1_000_000, p.command)
+       for p in MEASURED.values() if p.key != "deno-react"},  # whose answer is no number
+    "c-accept": (10_000_000, lambda port: [built("tests/ephemeral/accept.c"), str(port)]),
+    "bun": (1_000_000, lambda port: [npm("bun"), source("count-bun.js"), str(port)]),
 }
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:
@@ -68,9 +55,9 @@ class Server:
         self.port, self.text = free_port(), tempfile.TemporaryFile("w+")
         self.proc = subprocess.Popen(
             [os.path.join(args.build, "kvmserver"), "-e", "-t", str(args.workers), "-w",
-             str(WARMUP), "--stats", "--allow-all", "run", *PROGRAMS[name][1](), str(self.port)],
+             str(WARMUP), "--stats", "--allow-all", "run", *PROGRAMS[name][1](self.port)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.text,
-            env={**os.environ, "NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1"})
+            env=ENVIRONMENT, preexec_fn=child(None))
 
     def output(self):
         self.text.seek(0)
@@ -129,7 +116,7 @@ def load(port, seconds):
         argv += ["-H", "Connection: close"]
     got = subprocess.run([*argv, "-s", source("same.lua"), "http://127.0.0.1:%d/" % port, "--",
                           str(WARMUP + 1)], stdout=subprocess.PIPE, text=True,
-                         env={"PATH": PATH, "LC_ALL": "C"})
+                         env=ENVIRONMENT)
     text = got.stdout
     requests = int(re.search(r"(\d+) requests in", text).group(1))
     bad = "" if got.returncode == 0 and "wrong: 0 " in text else text
