@@ -36,11 +36,13 @@ NAMES = {
     "forks-memory": ("idle fork: anonymous memory of the VMM", None),
     "forks-kernel-memory": ("idle fork: memory of the host's kernel", None),
     "forks-request": ("request and reset in one of so many forks", "pipe-ping-pong"),
-    "storage-a": ("storage call", "pipe-ping-pong"),
-    "storage-b": ("storage call that asks Redis", "pipe-ping-pong"),
-    "storage-c": ("Redis from the request, new connection", "pipe-ping-pong"),
-    "storage-d": ("Redis from a process, connection kept", "pipe-ping-pong"),
 }
+STORAGE = {"a": "storage call", "b": "storage call that asks Redis",
+           "c": "Redis from the request, new connection", "d": "Redis from a process, connection kept"}
+for letter, text in STORAGE.items():
+    for key, place in (("", ""), ("-busy", ", while all processors are busy")):
+        NAMES["storage-%s%s" % (letter, key)] = (text + place, "pipe-ping-pong")
+        NAMES["storage-%s%s-p99" % (letter, key)] = (text + place + ": p99", None)
 NEVER = {  # when a figure is missing, why
     "call-inside": "on this host every such call leaves the guest",
 }
@@ -85,15 +87,17 @@ def calls_inside(kvmserver):
 
 
 def storage(build, calls):
-    """bench/storage.py's first table."""
+    """bench/storage.py's tables: the machine as it is, and busy."""
     script = os.path.join(BENCH, "storage.py")
     if not os.path.exists(script):
         raise Skip("this version of kvmserver has no storage machines")
     out = run([script, "--build", build, "--calls", str(calls)], 120).stdout
     rows = re.findall(r"^\((\w)\)\s+.*?([\d.]+)\s+([\d.]+)$", out, re.M)
-    if not rows:
+    if len(rows) != 2 * len(STORAGE):
         raise Failed("bench/storage.py: " + out[-200:])
-    return [("storage-" + letter, 0, float(p50), "us") for letter, p50, _ in rows[:4]]
+    return [("storage-" + letter + busy + suffix, 0, float(value), "us")
+            for (letter, *values), busy in zip(rows, [""] * 4 + ["-busy"] * 4)
+            for suffix, value in zip(("", "-p99"), values)]
 
 
 def add(found, lines):
