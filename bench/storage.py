@@ -17,27 +17,20 @@ import argparse
 import glob
 import os
 import re
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-from runtimes import PATH, find  # noqa: E402
-from suite import build_c  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "lib"))
+from place import DIRECTORY, ENVIRONMENT, ROOT, built  # noqa: E402
+from runtimes import find  # noqa: E402
+from servers import child, free_port  # noqa: E402
 
 LIBRARY = os.path.join(ROOT, "guestlib")
 ROWS = [("a", "storage call", "call"), ("b", "storage call that asks Redis", "ask"),
         ("c", "Redis, new connection each time", "fresh"),
         ("d", "Redis, one connection, no machine", "reused")]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def switches(pid):
@@ -59,7 +52,7 @@ def measure(what, calls, port):
     elif what == "fresh":
         argv = [kvmserver, "--stats", "--allow-net", "run", *own]
     proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)
+                            stderr=subprocess.PIPE, text=True, preexec_fn=child(None))
     while proc.stdout.readline() != "begin\n":
         if proc.poll() is not None:
             sys.exit(proc.stderr.read())
@@ -97,30 +90,25 @@ def main():
     parser.add_argument("--calls", type=int, default=5000, metavar="N")
     args = parser.parse_args()
     kvmserver = os.path.join(os.path.abspath(args.build), "kvmserver")
-    program = build_c(os.path.join(ROOT, "bench", "storage.c"),
-                      os.path.join(ROOT, "tests", ".cache", "bench", "storage"),
-                      ["-static", "-I", LIBRARY, os.path.join(LIBRARY, "kvmserverguest.c")])
+    program = built("bench/storage.c", "-static", "-I", LIBRARY,
+                    os.path.join(LIBRARY, "kvmserverguest.c"))
     port = free_port()
-    with tempfile.TemporaryDirectory() as directory:
-        redis = subprocess.Popen([find("redis-server"), "--port", str(port), "--save", "",
-                                  "--bind", "127.0.0.1", "--dir", directory],
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        try:
-            time.sleep(1)
-            table("The machine as it is (load %.1f)" % os.getloadavg()[0], args.calls, port)
-            costs(args.calls, port)
-            cpus = str(len(os.sched_getaffinity(0)))
-            busy = subprocess.Popen([find("stress-ng"), "--cpu", cpus, "--quiet"],
-                                    env={"PATH": PATH}, stdin=subprocess.DEVNULL)
-            try:
-                time.sleep(1)
-                table("All %s processors busy (stress-ng --cpu %s)" % (cpus, cpus), args.calls, port)
-            finally:
-                busy.terminate()
-                busy.wait()
-        finally:
-            redis.terminate()
-            redis.wait()
+    redis = subprocess.Popen([find("redis-server"), "--port", str(port), "--save", "", "--bind",
+                              "127.0.0.1", "--dir", DIRECTORY], preexec_fn=child(None),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    time.sleep(1)
+    table("The machine as it is (load %.1f)" % os.getloadavg()[0], args.calls, port)
+    costs(args.calls, port)
+    cpus = str(len(os.sched_getaffinity(0)))
+    busy = subprocess.Popen([find("stress-ng"), "--cpu", cpus, "--quiet"], env=ENVIRONMENT,
+                            stdin=subprocess.DEVNULL, preexec_fn=child(None))
+    try:
+        time.sleep(1)
+        table("All %s processors busy (stress-ng --cpu %s)" % (cpus, cpus), args.calls, port)
+    finally:
+        for proc in (busy, redis):
+            proc.terminate()
+            proc.wait()
 
 
 main()
