@@ -134,17 +134,23 @@ def measure(program, wanted, options, say):
                 else {"rounds": rounds[row.key]})} for row in rows]
 
 
-def calls(program, options):
-    """A profile: the system calls of one request on a new connection to a plain machine, most frequent first."""
+def count_calls(program, options, loads):
+    """(requests on new connections to a plain machine, {system call: how often})"""
     port = free_port()
-    server = Server([options.kvmserver, "--allow-all", "--stats", "run",
-                     *program.command(port)], port)
+    server = Server([options.kvmserver, "--allow-all", "--stats", "run", *program.command(port)],
+                    port)
     with server:
-        requests = 1 + sum(load(server, options.slice, 1, NEW)["requests"] for _ in range(2))
-    found = {name: int(n) / requests for n, name in
-             re.findall(r"^ +(\d+) (\w+)$", server.output(), re.M)}
-    # What it did to start is not of a request.
-    return {name: n for name, n in sorted(found.items(), key=lambda item: -item[1]) if n >= 0.5}
+        requests = 1 + sum(load(server, options.slice, 1, NEW)["requests"] for _ in range(loads))
+    return requests, {name: int(n) for n, name in
+                      re.findall(r"^ +(\d+) (?!exits)(\w+)$", server.output(), re.M)}
+
+
+def calls(program, options):
+    """A profile: the system calls of one request, most frequent first. Those of the start are taken off."""
+    least, before = count_calls(program, options, 0)
+    most, after = count_calls(program, options, 2)
+    found = {name: (n - before.get(name, 0)) / (most - least) for name, n in after.items()}
+    return {name: n for name, n in sorted(found.items(), key=lambda item: -item[1]) if n >= 0.25}
 
 
 def kvmserver_of(build):

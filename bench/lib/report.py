@@ -156,18 +156,47 @@ def program_section(figures, program):
         ahead(figures, program.key), behind)
 
 
+FAMILIES = (  # tables of their own: what they depend on, and their columns
+    ("pages changed", ("reset", "memcpy", "reset-copied")),
+    ("image, MiB", ("freeze", "fork", "fork-first-run")),
+    ("forks", ("forks-made", "forks-request", "forks-memory", "forks-kernel-memory")))
+
+
+def family_table(figures, x_name, names):
+    """A line for each x; in brackets by how much it is more than the host's own operation."""
+    def cell(name, x):
+        value, base = figures.part(name, x), NAMES[name][1]
+        other = base and (figures.part(base, x) or figures.part(base))
+        return number(value) + (" (%s x)" % number(value / other) if value and other else "")
+
+    missing = [figures.parts[name, 0]["missing"] for name in names
+               if "missing" in figures.parts.get((name, 0), {})]
+    if missing:
+        return "Not available: " + missing[0]
+    columns = ["%s, %s%s" % (NAMES[name][0], unit, " (by %s)" % NAMES[name][1] if NAMES[name][1] else "")
+               for name in names for unit in [next(
+                   (m["unit"] for m in figures.result["micro"] if m["name"] == name), "")]]
+    xs = sorted({m["x"] for m in figures.result["micro"] if m["name"] in names})
+    return table("| %s | %s |" % (x_name, " | ".join(columns)),
+                 [[str(x)] + [cell(name, x) for name in names] for x in xs])
+
+
 def parts_table(figures):
     rows = []
+    grouped = [name for _, names in FAMILIES for name in names]
     for entry in figures.result["micro"]:
         what, base = NAMES.get(entry["name"], (entry["name"], None))
+        if entry["name"] in grouped:
+            continue
         if "missing" in entry:
-            rows.append([what, "", "not available: " + entry["missing"], "", ""])
+            rows.append([what, "not available: " + entry["missing"]])
             continue
         value = median(entry["rounds"])
-        other = base and (figures.part(base, entry["x"]) or figures.part(base))
-        rows.append([what, str(entry["x"] or ""), number(value), entry["unit"],
+        other = base and figures.part(base)
+        rows.append([what, number(value), entry["unit"],
                      "%s x %s" % (number(value / other), base) if other else ""])
-    return table("| what | of | median | unit | by the host's own |", rows)
+    return "\n\n".join([table("| what | median | unit | by the host's own |", rows)] +
+                       [family_table(figures, *family) for family in FAMILIES])
 
 
 def scaling_table(figures):
