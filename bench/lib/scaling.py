@@ -59,10 +59,10 @@ def connections(options):
                     continue
                 connect(server.port, n - 1, idle)
                 got = [load(server, options.slice, 1, False) for _ in range(options.rounds)]
-                for name, field, unit in (("connections-p50", "p50", "us"),
-                                          ("connections-rss", "rss_kib", "KiB")):
+                for name, figure, unit in (("connections-p50", "p50", "us"),
+                                           ("connections-rss", "rss_kib", "KiB")):
                     found.append({"name": name, "x": n, "unit": unit,
-                                  "rounds": [g[field] for g in got]})
+                                  "rounds": [g[figure] for g in got]})
         finally:
             for s in idle:
                 s.close()
