@@ -25,7 +25,7 @@ static uint64_t get(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-static uint64_t sum(struct ks_counters *const *counters, unsigned int n, size_t offset)
+uint64_t ks_sum(struct ks_counters *const *counters, unsigned int n, size_t offset)
 {
 	uint64_t total = 0;
 
@@ -48,7 +48,7 @@ static void write_gauge(FILE *out, struct ks_counters *const *counters, unsigned
 	for (unsigned int i = 0; i < n; i++)
 		if (get(&counters[i]->forks))
 			fprintf(out, PREFIX "%s{worker=\"%u\"} %llu\n", name, i,
-				(unsigned long long)sum(&counters[i], 1, offset));
+				(unsigned long long)ks_sum(&counters[i], 1, offset));
 }
 
 /* The spare one makes its fork when it is needed. */
@@ -64,8 +64,8 @@ static unsigned int serving(struct ks_counters *const *counters, unsigned int n)
 static uint64_t observed(struct ks_counters *const *counters, unsigned int n, size_t phase,
 			 unsigned int bucket)
 {
-	return sum(counters, n,
-		   phase + offsetof(struct ks_histogram, count) + bucket * sizeof(uint64_t));
+	return ks_sum(counters, n,
+		      phase + offsetof(struct ks_histogram, count) + bucket * sizeof(uint64_t));
 }
 
 static void write_phase(FILE *out, struct ks_counters *const *counters, unsigned int n,
@@ -86,7 +86,7 @@ static void write_phase(FILE *out, struct ks_counters *const *counters, unsigned
 		PREFIX "phase_seconds_sum{phase=\"%s\"} %.9f\n" PREFIX
 		       "phase_seconds_count{phase=\"%s\"} %llu\n",
 		phase,
-		(double)sum(counters, n, offset + offsetof(struct ks_histogram, sum_ns)) / 1e9,
+		(double)ks_sum(counters, n, offset + offsetof(struct ks_histogram, sum_ns)) / 1e9,
 		phase, (unsigned long long)total);
 }
 
@@ -96,8 +96,8 @@ static void write_statuses(FILE *out, struct ks_counters *const *counters, unsig
 		     "# TYPE " PREFIX "responses_total counter\n");
 	for (unsigned int status = 0; status < 600; status++) {
 		uint64_t value =
-			sum(counters, n,
-			    offsetof(struct ks_counters, status) + status * sizeof(uint64_t));
+			ks_sum(counters, n,
+			       offsetof(struct ks_counters, status) + status * sizeof(uint64_t));
 
 		if (value)
 			fprintf(out, PREFIX "responses_total{status=\"%u\"} %llu\n", status,
@@ -110,10 +110,11 @@ void ks_metrics_write(FILE *out, struct ks_counters *const *counters, unsigned i
 {
 #define X(field, name, help)                                                                       \
 	ks_metrics_number(out, name, "counter", help,                                              \
-			  sum(counters, n, offsetof(struct ks_counters, field)));
+			  ks_sum(counters, n, offsetof(struct ks_counters, field)));
 	KS_COUNTERS(X)
 #undef X
 	write_statuses(out, counters, n);
+	ks_calls_write(out, counters, n);
 #define X(field, name, help)                                                                       \
 	write_gauge(out, counters, n, name, help, offsetof(struct ks_counters, field));
 	KS_GAUGES(X)
@@ -165,7 +166,7 @@ static void summarize_phase(FILE *out, struct ks_counters *const *counters, unsi
 	if (!total)
 		return;
 	fprintf(out, "%12.3f ms mean time, %s",
-		(double)sum(counters, n, phase + offsetof(struct ks_histogram, sum_ns)) / 1e6 /
+		(double)ks_sum(counters, n, phase + offsetof(struct ks_histogram, sum_ns)) / 1e6 /
 			(double)total,
 		name);
 	write_within(out, "half", percentile(counters, n, phase, total, 50));
@@ -177,8 +178,8 @@ static void summarize_statuses(FILE *out, struct ks_counters *const *counters, u
 {
 	for (unsigned int status = 0; status < 600; status++) {
 		uint64_t value =
-			sum(counters, n,
-			    offsetof(struct ks_counters, status) + status * sizeof(uint64_t));
+			ks_sum(counters, n,
+			       offsetof(struct ks_counters, status) + status * sizeof(uint64_t));
 
 		if (value && status)
 			fprintf(out, "%12llu with status %u\n", (unsigned long long)value, status);
@@ -190,15 +191,17 @@ static void summarize_statuses(FILE *out, struct ks_counters *const *counters, u
 /* What one request costs, and what a worker's fork holds. */
 static void summarize_means(FILE *out, struct ks_counters *const *counters, unsigned int n)
 {
-	uint64_t requests = sum(counters, n, offsetof(struct ks_counters, requests));
+	uint64_t requests = ks_sum(counters, n, offsetof(struct ks_counters, requests));
 
 	if (!requests)
 		return;
 	fprintf(out, "%12.1f exits for each request\n",
-		(double)sum(counters, n, offsetof(struct ks_counters, exits)) / (double)requests);
+		(double)ks_sum(counters, n, offsetof(struct ks_counters, exits)) /
+			(double)requests);
+	ks_calls_summary(out, counters, n, requests);
 #define X(field, name, help)                                                                       \
 	fprintf(out, "%12llu %s (mean of %u)\n",                                                   \
-		(unsigned long long)sum(counters, n, offsetof(struct ks_counters, field)) / n,     \
+		(unsigned long long)ks_sum(counters, n, offsetof(struct ks_counters, field)) / n,  \
 		help, n);
 	KS_GAUGES(X)
 #undef X
@@ -211,9 +214,10 @@ void ks_metrics_summary(FILE *out, struct ks_counters *const *counters, unsigned
 		(unsigned long long)lobby->accepted, (unsigned long long)lobby->open,
 		(unsigned long long)lobby->expired);
 #define X(field, name, help)                                                                       \
-	if (sum(counters, n, offsetof(struct ks_counters, field)))                                 \
+	if (ks_sum(counters, n, offsetof(struct ks_counters, field)))                              \
 		fprintf(out, "%12llu %s\n",                                                        \
-			(unsigned long long)sum(counters, n, offsetof(struct ks_counters, field)), \
+			(unsigned long long)ks_sum(counters, n,                                    \
+						   offsetof(struct ks_counters, field)),           \
 			help);
 	KS_COUNTERS(X)
 #undef X

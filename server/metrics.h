@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "calls.h"
 #include "lobby.h"
 
 /* X(field, "name", "help"): sums over the workers. */
@@ -70,6 +71,7 @@ struct ks_counters {
 	KS_PHASES(X)
 #undef X
 	_Atomic uint64_t status[600]; /* responses by status; 0: none, or not HTTP */
+	struct ks_calls calls;
 };
 
 /* By the one thread that owns the counters. */
@@ -84,6 +86,8 @@ static inline void ks_gauge(_Atomic uint64_t *gauge, uint64_t n)
 	atomic_store_explicit(gauge, n, memory_order_relaxed);
 }
 
+/* Of the counter at @offset, over the workers. */
+uint64_t ks_sum(struct ks_counters *const *counters, unsigned int n, size_t offset);
 void ks_observe(struct ks_histogram *histogram, uint64_t ns);
 
 /* One number, as Prometheus takes it. */

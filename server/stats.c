@@ -5,47 +5,40 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "stats.h"
 #include "tinykvm/tinykvm.h"
 
 /* System calls shown by name, the most frequent first. */
 #define SHOWN 12
-#define CALLS 512
 
-struct count {
-	unsigned int nr;
-	uint64_t calls;
+struct list {
+	struct ks_call calls[KS_CALLS];
+	size_t used;
 };
 
-static int by_calls(const void *a, const void *b)
+static void add_call(void *ctx, unsigned int nr, uint64_t calls, uint64_t inside)
 {
-	const struct count *x = a, *y = b;
+	struct list *list = ctx;
 
-	if (x->calls != y->calls)
-		return x->calls < y->calls ? 1 : -1;
-	return x->nr < y->nr ? -1 : x->nr > y->nr;
+	(void)inside;
+	if (list->used < KS_CALLS)
+		list->calls[list->used++] = (struct ks_call){nr, calls};
 }
 
 static void print_calls(FILE *out, struct tkvm_machine *machine)
 {
-	struct count counts[CALLS];
-	size_t used = 0;
+	struct list list = {.used = 0};
 
-	for (unsigned int nr = 0; nr < CALLS; nr++) {
-		uint64_t calls = tkvm_machine_syscall_count(machine, nr);
-
-		if (calls)
-			counts[used++] = (struct count){nr, calls};
+	tkvm_machine_calls(machine, add_call, &list);
+	ks_calls_sort(list.calls, list.used);
+	for (size_t i = 0; i < list.used && i < SHOWN; i++) {
+		fprintf(out, "%12llu ", (unsigned long long)list.calls[i].n);
+		ks_calls_name(out, list.calls[i].nr);
+		fprintf(out, "\n");
 	}
-	qsort(counts, used, sizeof(counts[0]), by_calls);
-	for (size_t i = 0; i < used && i < SHOWN; i++) {
-		const char *name = tkvm_syscall_name(counts[i].nr);
-
-		fprintf(out, "%12llu %s%.0u\n", (unsigned long long)counts[i].calls,
-			name ? name : "system call ", name ? 0 : counts[i].nr);
-	}
-	if (used > SHOWN)
-		fprintf(out, "%12s %zu other system calls\n", "", used - SHOWN);
+	if (list.used > SHOWN)
+		fprintf(out, "%12s %zu other system calls\n", "", list.used - SHOWN);
 }
 
 static void print_totals(FILE *out, const struct tkvm_stats *stats, double seconds)

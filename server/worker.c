@@ -44,6 +44,7 @@ struct ks_worker {
 	uint64_t begun;	      /* when; under the lock */
 	atomic_int stop;
 	uint64_t exits, syscalls, faults; /* of the fork, when last looked at */
+	struct ks_calls_seen calls;
 	uint64_t unmeasured; /* requests since its memory was last measured, modulo 1024 */
 	struct tkvm_fork_stats last;
 	struct ks_counters counters;
@@ -67,6 +68,7 @@ static void set_fork(struct ks_worker *worker, struct tkvm_machine *fork)
 	pthread_mutex_unlock(&worker->lock);
 	worker->exits = worker->syscalls = worker->faults = 0;
 	worker->last = (struct tkvm_fork_stats){0};
+	memset(&worker->calls, 0, sizeof(worker->calls));
 }
 
 static void drop_fork(struct ks_worker *worker)
@@ -191,6 +193,7 @@ static void count_run(struct ks_worker *worker)
 	worker->exits = stats.exits;
 	worker->syscalls = stats.syscalls;
 	worker->faults = stats.faults;
+	ks_calls_count(&worker->counters.calls, &worker->calls, worker->fork);
 }
 
 static void count_reset(struct ks_worker *worker)

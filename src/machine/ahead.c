@@ -15,6 +15,7 @@
 #include "fs/regular.h"
 #include "machine/ahead.h"
 #include "mm/mm.h"
+#include "task/calls.h"
 
 /* As long as a published clock is valid (guest/clock.c). */
 #define VALID_NS (10 * 1000 * 1000)
@@ -130,8 +131,7 @@ void tk_ahead_settle(struct tk_ahead *ahead, struct tk_proc *proc, bool early)
 	ahead->end = ahead->given->pos;
 	ahead->given = NULL;
 	ahead->served += taken.reads;
-	if (proc->stats.calls)
-		proc->stats.calls[SYS_read] += taken.reads;
+	tk_calls_inside(proc->stats.calls, SYS_read, taken.reads);
 	if (!early)
 		tk_ahead_learn(&ahead->pace, ahead->n, given, taken.bytes);
 }

@@ -161,7 +161,7 @@ static int share(struct tkvm_machine *machine, struct tkvm_error *err)
 	proc->ns = tmpl->ns;
 	proc->ns.cwd = NULL;
 	tk_procfs_init(&proc->ns.synth, proc);
-	proc->stats.calls = calloc(TK_SYSCALL_MAX, sizeof(*proc->stats.calls));
+	proc->stats.calls = calloc(1, sizeof(*proc->stats.calls));
 	return proc->stats.calls ? 0 : tk_fail_errno(err, ENOMEM, "fork");
 }
 

@@ -126,7 +126,7 @@ static int fill_proc(struct tkvm_machine *machine, const struct tkvm_machine_opt
 	proc->trace_fd = options->trace_fd > 0 ? options->trace_fd : -1;
 	proc->xcr0 = machine->kvm.xcr0;
 	proc->xstate_size = tk_xstate_size(proc->xcr0);
-	proc->stats.calls = calloc(TK_SYSCALL_MAX, sizeof(*proc->stats.calls));
+	proc->stats.calls = calloc(1, sizeof(*proc->stats.calls));
 	snprintf(proc->hostname, sizeof(proc->hostname), "%s",
 		 options->hostname ? options->hostname : "tinykvm");
 	set_limits(proc);

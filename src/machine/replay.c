@@ -242,8 +242,7 @@ static int settle_registration(struct replay *r)
 static void count(struct replay *r, u32 nr)
 {
 	r->fast->served++;
-	if (r->proc->stats.calls && nr < TK_SYSCALL_MAX)
-		r->proc->stats.calls[nr]++;
+	tk_calls_inside(r->proc->stats.calls, nr, 1);
 }
 
 int tk_replay(struct tk_fast *fast, struct tk_proc *proc, const struct tk_fast_entry *entries,

@@ -15,12 +15,18 @@ const char *tkvm_version(void)
 	return TK_VERSION;
 }
 
-static u64 count_calls(const struct tk_proc *proc)
+static void add_call(void *ctx, unsigned int nr, uint64_t calls, uint64_t inside)
+{
+	(void)nr;
+	(void)inside;
+	*(u64 *)ctx += calls;
+}
+
+static u64 count_calls(const struct tkvm_machine *machine)
 {
 	u64 sum = 0;
 
-	for (unsigned int i = 0; i < TK_SYSCALL_MAX; i++)
-		sum += proc->stats.calls[i];
+	tkvm_machine_calls(machine, add_call, &sum);
 	return sum;
 }
 
@@ -45,7 +51,7 @@ int tkvm_machine_stats(struct tkvm_machine *machine, struct tkvm_stats *stats)
 	if (stats->size > offsetof(struct tkvm_stats, resident_bytes))
 		tk_mm_usage(machine->mm, &usage);
 	s.exits = proc->stats.exits;
-	s.syscalls = count_calls(proc);
+	s.syscalls = count_calls(machine);
 	s.unknown_syscalls = proc->stats.unknown_calls;
 	s.faults = proc->stats.faults;
 	s.cpu_ns = cpu_ns(machine);
@@ -60,5 +66,20 @@ int tkvm_machine_stats(struct tkvm_machine *machine, struct tkvm_stats *stats)
 
 u64 tkvm_machine_syscall_count(const struct tkvm_machine *machine, unsigned int nr)
 {
-	return nr < TK_SYSCALL_MAX ? machine->proc.stats.calls[nr] : 0;
+	return nr < TK_SYSCALL_MAX ? machine->proc.stats.calls->made[nr] : 0;
+}
+
+void tkvm_machine_calls(const struct tkvm_machine *machine,
+			void (*fn)(void *ctx, unsigned int nr, uint64_t calls, uint64_t inside),
+			void *ctx)
+{
+	const struct tk_calls *calls = machine->proc.stats.calls;
+
+	for (unsigned int i = 0; i < TK_SYSCALL_MAX / 64; i++) {
+		for (u64 left = calls->seen[i]; left; left &= left - 1) {
+			unsigned int nr = 64 * i + (unsigned int)__builtin_ctzll(left);
+
+			fn(ctx, nr, calls->made[nr], calls->inside[nr]);
+		}
+	}
 }

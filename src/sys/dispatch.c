@@ -67,8 +67,7 @@ static void count(struct tk_proc *proc, u64 nr, bool known)
 {
 	if (!known)
 		proc->stats.unknown_calls++;
-	if (proc->stats.calls && number(nr) < TK_SYSCALL_MAX)
-		proc->stats.calls[number(nr)]++;
+	tk_calls_made(proc->stats.calls, number(nr), 1);
 }
 
 long tk_syscall(struct tk_task *task)

@@ -7,10 +7,9 @@
 #ifndef TK_SYS_SYS_H
 #define TK_SYS_SYS_H
 
+#include "task/calls.h"
 #include "task/task.h"
 #include "task/wait.h"
-
-#define TK_SYSCALL_MAX 512
 
 typedef long tk_syscall_fn(struct tk_task *task, const u64 a[6]);
 

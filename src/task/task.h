@@ -36,6 +36,7 @@
 #define TK_BLOCKED   LONG_MIN	    /* task->wait says for what */
 #define TK_NO_RESULT (LONG_MIN + 1) /* registers were set by the handler: leave RAX alone */
 
+struct tk_calls;
 struct tk_task;
 struct tk_proc;
 
@@ -174,7 +175,7 @@ struct tk_proc {
 
 	int trace_fd; /* strace-like lines go here; -1: off */
 	struct tk_proc_stats {
-		u64 *calls; /* by system-call number, TK_SYSCALL_MAX entries */
+		struct tk_calls *calls;
 		u64 exits, faults, unknown_calls;
 	} stats;
 	void *machine; /* struct tk_machine, for the layer above */

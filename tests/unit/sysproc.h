@@ -101,7 +101,7 @@ static inline void fake_start(struct fakeproc *fake, const char *cwd)
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		proc->rlimits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
 	proc->rlimits[RLIMIT_NOFILE] = (struct rlimit){64, 64};
-	proc->stats.calls = calloc(TK_SYSCALL_MAX, sizeof(u64));
+	proc->stats.calls = calloc(1, sizeof(*proc->stats.calls));
 	fake->task = tk_task_new(proc);
 	fake->task->regs = &fake->regs;
 	fake->task->cpu_ops = &fake_cpu_ops;

@@ -375,8 +375,18 @@ static void test_programs_that_cannot_be_loaded(void **state)
 	}
 }
 
+static void add_call(void *ctx, unsigned int nr, uint64_t calls, uint64_t inside)
+{
+	uint64_t *sum = ctx;
+
+	assert_true(calls && calls >= inside && tkvm_syscall_name(nr));
+	sum[0] += calls;
+	sum[1] += inside;
+}
+
 static void test_stats_count(void **state)
 {
+	uint64_t sum[2] = {0};
 	struct tkvm_stats stats = {.size = sizeof(stats)};
 	struct fixture f;
 
@@ -387,6 +397,9 @@ static void test_stats_count(void **state)
 	assert_true(stats.cpu_ns > 0 && stats.virtual_bytes > stats.resident_bytes);
 	assert_true(stats.resident_bytes > 0 && stats.mappings > 3);
 	assert_int_equal(tkvm_machine_syscall_count(f.machine, 231), 1);
+	tkvm_machine_calls(f.machine, add_call, sum);
+	assert_int_equal(sum[0], stats.syscalls);
+	assert_int_equal(sum[1], stats.inside);
 	stats.size = 3;
 	assert_int_equal(tkvm_machine_stats(f.machine, &stats), -EINVAL);
 	destroy(&f);

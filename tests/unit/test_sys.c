@@ -79,8 +79,8 @@ static void test_calls_are_counted_by_number(void **state)
 	CALL(SYS_getpid, 0);
 	CALL(500, 0);
 	CALL(100000, 0);
-	assert_int_equal(fake.proc.stats.calls[SYS_getpid], 2);
-	assert_int_equal(fake.proc.stats.calls[500], 1);
+	assert_int_equal(fake.proc.stats.calls->made[SYS_getpid], 2);
+	assert_int_equal(fake.proc.stats.calls->made[500], 1);
 	assert_int_equal(fake.proc.stats.unknown_calls, 2);
 }
 
@@ -220,7 +220,7 @@ static void test_huge_random_comes_in_pieces(void **state)
 	} while (rc == TK_BLOCKED && entries < 100);
 	assert_int_equal(rc, TK_MIB(5));
 	assert_true(entries >= 5);
-	assert_int_equal(fake.proc.stats.calls[SYS_getrandom], 1);
+	assert_int_equal(fake.proc.stats.calls->made[SYS_getrandom], 1);
 }
 
 static void test_the_generation_stays(void **state)
