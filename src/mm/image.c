@@ -153,13 +153,28 @@ static int copy_chunks(const struct tk_mm *mm, struct tk_mm_image *image)
 	return 0;
 }
 
+/*
+ * While the kernel itself holds a page of it for a moment (reclaim, DAMON), the file counts as in
+ * use for direct I/O: EBUSY, after it has waited for some 150 ms (mm/memfd.c: memfd_wait_for_pins).
+ */
+static int add_seals(int fd)
+{
+	int rc = 0, tries = 20;
+
+	do
+		rc = fcntl(fd, F_ADD_SEALS, SEALS) ? -errno : 0;
+	while (rc == -EBUSY && --tries);
+	return rc;
+}
+
 /* Private and read-only: a shared mapping of a sealed memfd is refused before Linux 6.7. */
 static int seal(int fd, u64 size, const void **view)
 {
+	int rc = add_seals(fd);
 	void *p;
 
-	if (fcntl(fd, F_ADD_SEALS, SEALS))
-		return -errno;
+	if (rc)
+		return rc;
 	if (!size)
 		return 0;
 	p = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
