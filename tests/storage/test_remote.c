@@ -271,12 +271,14 @@ static void *call_for_long(void *arg)
 	return NULL;
 }
 
+#define MOST_LATE 32
+
 /* Whose time is over before its turn was in the queue for so long, and in no call. */
 static void test_waiting_is_no_call(void **state)
 {
 	struct tkvm_run_limits limits = {.size = sizeof(limits), .wall_ns = 500 * MS};
 	const int stdio[3] = {-1, -1, -1};
-	struct tkvm_machine *late[8];
+	struct tkvm_machine *late[MOST_LATE];
 	struct tkvm_result result;
 	struct tkvm_error err = {0};
 	struct store store;
@@ -287,16 +289,13 @@ static void test_waiting_is_no_call(void **state)
 	open_store(&store, boot(), 0);
 	wait_for_service(&store);
 	assert_int_equal(pthread_create(&thread, NULL, call_for_long, &store), 0);
-	while (n < 8 && !store.impatient.error) { /* until the other one is there, and this one */
+	/* Until the other one is there, and this one. */
+	for (; n < MOST_LATE && !store.impatient.error; n++) {
 		late[n] = load(0, (const char *const[]){PROGRAM_CALL, "2", "1", NULL}, stdio);
 		assert_int_equal(tkvm_machine_connect(late[n], store.remote, NULL), 0);
 		assert_int_equal(tkvm_machine_run(late[n], &limits, &result, &err), 0);
-		if (result.outcome == TKVM_LIMIT) {
+		if (result.outcome == TKVM_LIMIT)
 			limits.wall_ns *= 2;
-			n++;
-		} else {
-			tkvm_machine_destroy(late[n]);
-		}
 	}
 	/* To destroy them waits for the call. */
 	tkvm_remote_stop(store.remote);
