@@ -8,7 +8,6 @@
  * being closed in between.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,6 +16,7 @@
 
 #include "clock.h"
 #include "kvmserver.h"
+#include "listener.h"
 #include "lobby.h"
 #include "turns.h"
 
@@ -25,36 +25,24 @@
 /* Sockets hold as much as that anyway. */
 #define FREE_BODY 65536
 
-struct ks_listener {
-	struct ks_source source; /* first member; fd -1: retired */
-	unsigned int index, generation;
-	struct sockaddr_storage addr; /* zeros behind what the kernel says */
-	atomic_bool stuck;	      /* out of descriptors: to be armed by housekeeping */
-	struct ks_listener *next; /* of all there ever were: a worker may still have its event */
-};
-
 struct ks_lobby {
 	int epoll;
 	struct ks_source bell;
 	struct ks_lobby_rules rules;
 	uint64_t max_open;
-	atomic_bool closed;
+	bool closed; /* under the lock */
 	pthread_mutex_t lock;
 	struct ks_conn all; /* head of the list, who has waited longest first */
 	uint64_t accepted, expired, open;
 	uint64_t bodies; /* bytes reserved */
 	struct ks_turns turns;
-	pthread_cond_t parked;	   /* for the spare worker */
-	pthread_mutex_t listening; /* guards the descriptors of listeners */
-	struct ks_listener *listeners;
+	pthread_cond_t parked; /* for the spare worker */
+	struct ks_listeners listeners;
 };
 
 static int arm(struct ks_lobby *lobby, struct ks_source *source, int op)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
-				    .data.ptr = source};
-
-	return epoll_ctl(lobby->epoll, op, source->fd, &event);
+	return ks_source_arm(lobby->epoll, source, op);
 }
 
 static int open_epoll(struct ks_lobby *lobby)
@@ -63,87 +51,11 @@ static int open_epoll(struct ks_lobby *lobby)
 
 	lobby->bell = (struct ks_source){KS_BELL, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 	lobby->epoll = epoll_create1(EPOLL_CLOEXEC);
+	ks_listeners_init(&lobby->listeners, lobby->epoll);
 	if (lobby->bell.fd < 0 || lobby->epoll < 0 ||
 	    epoll_ctl(lobby->epoll, EPOLL_CTL_ADD, lobby->bell.fd, &event))
 		return -errno;
 	return 0;
-}
-
-static struct ks_listener *listener_new(int fd, unsigned int index, unsigned int generation)
-{
-	socklen_t len = sizeof(struct sockaddr_storage);
-	struct ks_listener *listener = calloc(1, sizeof(*listener));
-
-	if (!listener)
-		return NULL;
-	listener->source = (struct ks_source){KS_LISTENER, fcntl(fd, F_DUPFD_CLOEXEC, 3)};
-	listener->index = index;
-	listener->generation = generation;
-	getsockname(fd, (struct sockaddr *)&listener->addr, &len);
-	if (listener->source.fd >= 0)
-		return listener;
-	free(listener);
-	return NULL;
-}
-
-/* Their structures stay: events of them may be under way. */
-static void retire(struct ks_lobby *lobby, struct ks_listener *listener)
-{
-	for (; listener; listener = listener->next) {
-		if (listener->source.fd < 0)
-			continue;
-		epoll_ctl(lobby->epoll, EPOLL_CTL_DEL, listener->source.fd, NULL);
-		close(listener->source.fd);
-		listener->source.fd = -1;
-	}
-}
-
-int ks_lobby_listen(struct ks_lobby *lobby, const int *listeners, unsigned int n,
-		    unsigned int generation)
-{
-	struct ks_listener *old = lobby->listeners, *all = old, *listener;
-
-	for (unsigned int i = 0; i < n; i++) {
-		listener = listener_new(listeners[i], i, generation);
-		if (!listener)
-			break;
-		listener->next = all;
-		all = listener;
-	}
-	if (n && (all == old || all->index != n - 1)) {
-		for (; all != old; all = listener) {
-			listener = all->next;
-			close(all->source.fd);
-			free(all);
-		}
-		return -ENOMEM;
-	}
-	pthread_mutex_lock(&lobby->listening);
-	retire(lobby, old);
-	lobby->listeners = all;
-	for (listener = all; listener != old; listener = listener->next)
-		arm(lobby, &listener->source, EPOLL_CTL_ADD);
-	pthread_mutex_unlock(&lobby->listening);
-	return 0;
-}
-
-bool ks_lobby_place(struct ks_lobby *lobby, struct ks_conn *conn, unsigned int generation)
-{
-	const struct ks_listener *listener;
-
-	if (conn->generation == generation)
-		return true;
-	pthread_mutex_lock(&lobby->listening);
-	for (listener = lobby->listeners; listener; listener = listener->next)
-		if (listener->generation == generation &&
-		    !memcmp(&listener->addr, &conn->from->addr, sizeof(listener->addr)))
-			break;
-	pthread_mutex_unlock(&lobby->listening);
-	if (!listener)
-		return false;
-	conn->listener = listener->index;
-	conn->generation = generation;
-	return true;
 }
 
 struct ks_lobby *ks_lobby_new(const struct ks_lobby_rules *rules)
@@ -159,7 +71,6 @@ struct ks_lobby *ks_lobby_new(const struct ks_lobby_rules *rules)
 		lobby->all.next = lobby->all.prev = &lobby->all;
 		pthread_mutex_init(&lobby->lock, NULL);
 		pthread_cond_init(&lobby->parked, NULL);
-		pthread_mutex_init(&lobby->listening, NULL);
 		rc = open_epoll(lobby);
 	}
 	if (!rc)
@@ -167,6 +78,16 @@ struct ks_lobby *ks_lobby_new(const struct ks_lobby_rules *rules)
 	ks_message("cannot wait for connections: %s", strerror(-rc));
 	free(lobby);
 	return NULL;
+}
+
+int ks_lobby_listen(struct ks_lobby *lobby, const int *fds, unsigned int n, unsigned int generation)
+{
+	return ks_listeners_replace(&lobby->listeners, fds, n, generation);
+}
+
+bool ks_lobby_place(struct ks_lobby *lobby, struct ks_conn *conn, unsigned int generation)
+{
+	return ks_listeners_place(&lobby->listeners, conn, generation);
 }
 
 static void leave(struct ks_lobby *lobby, struct ks_conn *conn)
@@ -187,20 +108,13 @@ static void end(struct ks_lobby *lobby, struct ks_conn *conn)
 
 void ks_lobby_free(struct ks_lobby *lobby)
 {
-	struct ks_listener *listener;
-
 	while (lobby->all.next != &lobby->all)
 		end(lobby, lobby->all.next);
-	retire(lobby, lobby->listeners);
-	while ((listener = lobby->listeners)) {
-		lobby->listeners = listener->next;
-		free(listener);
-	}
+	ks_listeners_free(&lobby->listeners);
 	close(lobby->epoll);
 	close(lobby->bell.fd);
 	pthread_mutex_destroy(&lobby->lock);
 	pthread_cond_destroy(&lobby->parked);
-	pthread_mutex_destroy(&lobby->listening);
 	free(lobby);
 }
 
@@ -367,8 +281,7 @@ static bool may_enter(struct ks_lobby *lobby, struct ks_conn *conn)
 
 	pthread_mutex_lock(&lobby->lock);
 	/* At the end there is no spare worker any more. */
-	may = (atomic_load(&lobby->closed) && !lobby->turns.most) ||
-	      ks_turns_ask(&lobby->turns, conn);
+	may = (lobby->closed && !lobby->turns.most) || ks_turns_ask(&lobby->turns, conn);
 	if (!may) {
 		atomic_store(&conn->waits, true);
 		pthread_cond_signal(&lobby->parked);
@@ -423,35 +336,16 @@ void ks_lobby_keep(struct ks_lobby *lobby, struct ks_conn *conn)
 	wait_in(lobby, conn);
 }
 
-/* accept(2), and see to it that the next one is noticed. -1: none was there. */
-static int take_connection(struct ks_lobby *lobby, struct ks_listener *listener,
-			   struct sockaddr_storage *peer)
+static bool room_for_one(void *ctx)
 {
-	socklen_t len = sizeof(*peer);
-	int fd = -1;
-
-	pthread_mutex_lock(&lobby->listening);
-	if (listener->source.fd >= 0 && !atomic_load(&lobby->closed) && !make_room(lobby)) {
-		atomic_store(&listener->stuck, true);
-	} else if (listener->source.fd >= 0 && !atomic_load(&lobby->closed)) {
-		fd = accept4(listener->source.fd, (struct sockaddr *)peer, &len,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC);
-		/* Nothing helps but waiting until somebody closes something. */
-		if (fd < 0 &&
-		    (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
-			atomic_store(&listener->stuck, true);
-		else
-			arm(lobby, &listener->source, EPOLL_CTL_MOD);
-	}
-	pthread_mutex_unlock(&lobby->listening);
-	return fd;
+	return make_room(ctx);
 }
 
 static struct ks_conn *accept_one(struct ks_lobby *lobby, struct ks_listener *listener)
 {
 	struct sockaddr_storage peer = {0};
 	struct ks_conn *conn;
-	int fd = take_connection(lobby, listener, &peer);
+	int fd = ks_listener_accept(&lobby->listeners, listener, room_for_one, lobby, &peer);
 
 	if (fd < 0)
 		return NULL;
@@ -557,11 +451,11 @@ struct ks_conn *ks_lobby_next_parked(struct ks_lobby *lobby, unsigned int timeou
 	clock_gettime(CLOCK_REALTIME, &end);
 	end.tv_sec += timeout_s;
 	pthread_mutex_lock(&lobby->lock);
-	while (!(conn = ks_turns_take(&lobby->turns)) && !rc && !atomic_load(&lobby->closed))
+	while (!(conn = ks_turns_take(&lobby->turns)) && !rc && !lobby->closed)
 		rc = pthread_cond_timedwait(&lobby->parked, &lobby->lock, &end);
 	if (conn)
 		atomic_store(&conn->waits, false);
-	*over = !conn && atomic_load(&lobby->closed);
+	*over = !conn && lobby->closed;
 	pthread_mutex_unlock(&lobby->lock);
 	return conn ? hand_parked(lobby, conn) : NULL;
 }
@@ -571,12 +465,10 @@ void ks_lobby_close(struct ks_lobby *lobby)
 	uint64_t one = 1;
 
 	pthread_mutex_lock(&lobby->lock);
-	atomic_store(&lobby->closed, true);
+	lobby->closed = true;
 	pthread_cond_signal(&lobby->parked);
 	pthread_mutex_unlock(&lobby->lock);
-	pthread_mutex_lock(&lobby->listening);
-	retire(lobby, lobby->listeners);
-	pthread_mutex_unlock(&lobby->listening);
+	ks_listeners_close(&lobby->listeners);
 	if (write(lobby->bell.fd, &one, sizeof(one)) < 0)
 		return; /* it has rung before */
 }
@@ -592,20 +484,11 @@ static void arm_late(struct ks_lobby *lobby)
 			arm(lobby, &conn->source, EPOLL_CTL_ADD);
 }
 
-static void rearm_stuck(struct ks_lobby *lobby)
-{
-	pthread_mutex_lock(&lobby->listening);
-	for (struct ks_listener *l = lobby->listeners; l; l = l->next)
-		if (atomic_exchange(&l->stuck, false) && l->source.fd >= 0)
-			arm(lobby, &l->source, EPOLL_CTL_MOD);
-	pthread_mutex_unlock(&lobby->listening);
-}
-
 void ks_lobby_expire(struct ks_lobby *lobby, uint64_t now)
 {
 	struct ks_conn *conn;
 
-	rearm_stuck(lobby);
+	ks_listeners_rearm(&lobby->listeners);
 	pthread_mutex_lock(&lobby->lock);
 	arm_late(lobby);
 	for (conn = lobby->all.next; conn != &lobby->all; conn = conn->next) {

@@ -17,6 +17,7 @@
 #include "kvmserver.h"
 #include "reaper.h"
 #include "storage.h"
+#include "tally.h"
 #include "worker.h"
 
 #define MIB	 (1ull << 20)
@@ -43,10 +44,7 @@ struct ks_worker {
 	struct ks_conn *conn; /* whose request is being served; under the lock */
 	uint64_t begun;	      /* when; under the lock */
 	atomic_int stop;
-	uint64_t exits, syscalls, faults; /* of the fork, when last looked at */
-	struct ks_calls_seen calls;
-	uint64_t unmeasured; /* requests since its memory was last measured, modulo 1024 */
-	struct tkvm_fork_stats last;
+	struct ks_tally tally;
 	struct ks_counters counters;
 	char buf[BUF_SIZE];
 };
@@ -66,9 +64,7 @@ static void set_fork(struct ks_worker *worker, struct tkvm_machine *fork)
 	pthread_mutex_lock(&worker->lock);
 	worker->fork = fork;
 	pthread_mutex_unlock(&worker->lock);
-	worker->exits = worker->syscalls = worker->faults = 0;
-	worker->last = (struct tkvm_fork_stats){0};
-	memset(&worker->calls, 0, sizeof(worker->calls));
+	ks_tally_begin(&worker->tally);
 }
 
 static void drop_fork(struct ks_worker *worker)
@@ -180,50 +176,6 @@ static void renew_fork(struct ks_worker *worker)
 	ks_message("worker %u: made a fork", worker->index);
 }
 
-/* What the library counts, as far as it is cheap. */
-static void count_run(struct ks_worker *worker)
-{
-	struct tkvm_stats stats = {.size = offsetof(struct tkvm_stats, cpu_ns)};
-
-	if (!worker->fork || tkvm_machine_stats(worker->fork, &stats))
-		return;
-	ks_count(&worker->counters.exits, stats.exits - worker->exits);
-	ks_count(&worker->counters.syscalls, stats.syscalls - worker->syscalls);
-	ks_count(&worker->counters.faults, stats.faults - worker->faults);
-	worker->exits = stats.exits;
-	worker->syscalls = stats.syscalls;
-	worker->faults = stats.faults;
-	ks_calls_count(&worker->counters.calls, &worker->calls, worker->fork);
-}
-
-static void count_reset(struct ks_worker *worker)
-{
-	struct tkvm_fork_stats now = {.size = offsetof(struct tkvm_fork_stats, private_bytes)};
-	struct ks_counters *c = &worker->counters;
-	const struct tkvm_fork_stats *last = &worker->last;
-
-	if (tkvm_fork_stats(worker->fork, &now))
-		return;
-	ks_count(&c->copied_pages, now.copied_pages - last->copied_pages);
-	ks_count(&c->equal_pages, now.equal_pages - last->equal_pages);
-	ks_count(&c->vcpu_ioctls, now.vcpu_ioctls - last->vcpu_ioctls);
-	ks_count(&c->restored_ranges, now.restored_ranges - last->restored_ranges);
-	ks_count(&c->renewed_files, now.renewed_files - last->renewed_files);
-	ks_gauge(&c->hot_pages, now.hot_pages);
-	ks_gauge(&c->dirty_pages, now.dirty_pages);
-	worker->last = now;
-}
-
-/* It takes a walk over the fork's memory, so now and then, and while nobody waits for the fork. */
-static void measure_memory(struct ks_worker *worker)
-{
-	struct tkvm_fork_stats now = {.size = sizeof(now)};
-
-	if (worker->unmeasured++ % 1024 == 0 && worker->fork &&
-	    !tkvm_fork_stats(worker->fork, &now))
-		ks_gauge(&worker->counters.private_bytes, now.private_bytes);
-}
-
 static uint64_t stall_limit(const struct ks_worker *worker)
 {
 	return worker->pool->guest->config->max_stall_time_ms * KS_MS;
@@ -321,7 +273,7 @@ static void try_reset(struct ks_worker *worker)
 
 	if (!tkvm_machine_reset(worker->fork, &err)) {
 		ks_count(&worker->counters.resets, 1);
-		count_reset(worker);
+		ks_tally_reset(&worker->tally, worker->fork, &worker->counters);
 		return;
 	}
 	/* The connection may stay: it is needed back at once. */
@@ -361,7 +313,8 @@ static void serve(struct ks_worker *worker, struct ks_conn *conn)
 	ran = ks_now();
 	ks_exchange_ran(exchange, ran - worker->begun);
 	ks_observe(&c->guest, exchange->guest_ns);
-	count_run(worker);
+	if (worker->fork)
+		ks_tally_run(&worker->tally, worker->fork, c);
 	if (rc) {
 		snprintf(result.message, sizeof(result.message), "%s",
 			 err.message[0] ? err.message : strerror(-rc));
@@ -424,6 +377,13 @@ static void bury(struct ks_worker *worker)
 	worker->condemned = NULL;
 }
 
+/* A fork of the image that is current now, in place of one that has no connection. */
+static void replace_fork(struct ks_worker *worker)
+{
+	renew_fork(worker);
+	bury(worker);
+}
+
 static void handle(struct ks_worker *worker, struct ks_conn *conn)
 {
 	serve(worker, conn);
@@ -459,7 +419,8 @@ static void handle_or_not(struct ks_worker *worker, struct ks_conn *conn)
 {
 	if (worker->fork && ks_lobby_place(worker->pool->lobby, conn, worker->generation)) {
 		handle(worker, conn);
-		measure_memory(worker);
+		if (worker->fork)
+			ks_tally_memory(&worker->tally, worker->fork, &worker->counters);
 	} else {
 		turn_away(worker, conn);
 	}
@@ -487,10 +448,8 @@ static void serve_clients(struct ks_worker *worker)
 			ks_count(&worker->counters.refused, 1);
 			ks_count(&worker->counters.status[400], 1);
 		}
-		if (!is_current(worker)) {
-			renew_fork(worker);
-			bury(worker);
-		}
+		if (!is_current(worker))
+			replace_fork(worker);
 		if (conn)
 			handle_or_not(worker, conn);
 	}
@@ -507,10 +466,8 @@ static void serve_parked(struct ks_worker *worker)
 
 		if (worker->fork && !is_current(worker))
 			drop_fork(worker);
-		if (conn && !worker->fork) {
-			renew_fork(worker);
-			bury(worker);
-		}
+		if (conn && !worker->fork)
+			replace_fork(worker);
 		if (conn)
 			handle_or_not(worker, conn);
 	}
@@ -533,10 +490,8 @@ static void serve_itself(struct ks_worker *worker)
 		} else if (is_current(worker)) {
 			continue;
 		}
-		if (!atomic_load(&pool->stopping)) {
-			renew_fork(worker);
-			bury(worker);
-		}
+		if (!atomic_load(&pool->stopping))
+			replace_fork(worker);
 	}
 }
 
