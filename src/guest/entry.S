@@ -32,6 +32,17 @@ tk_entry_page:
 #define SHIM(field)  (.Lleave + TK_SHIM_VA - TK_KERNEL_VA - TK_AREA_ENTRY + (field))(%rip)
 #define GIVEN(field) (.Lleave + TK_GIVEN_VA - TK_KERNEL_VA - TK_AREA_ENTRY + (field))(%rip)
 #define REG(n)	     SHIM(TK_SHIM_REGS + 8 * (n))
+/* What the fast path's C code may have changed, but for RAX and RSP. */
+	.macro	load_used
+	movq	REG(2), %rcx
+	movq	REG(3), %rdx
+	movq	REG(4), %rsi
+	movq	REG(5), %rdi
+	movq	REG(8), %r8
+	movq	REG(9), %r9
+	movq	REG(10), %r10
+	movq	REG(11), %r11
+	.endm
 #define RFLAGS_OTHER 0x50500 /* TF DF RF AC: what the returns below do not restore */
 
 /*
@@ -139,29 +150,15 @@ tk_fast_saved:
 	testb	%al, %al
 	jnz	.Lanswered
 	movq	REG(0), %rax
-	movq	REG(2), %rcx
-	movq	REG(3), %rdx
-	movq	REG(4), %rsi
-	movq	REG(5), %rdi
+	load_used
 	movq	REG(6), %rsp
-	movq	REG(8), %r8
-	movq	REG(9), %r9
-	movq	REG(10), %r10
-	movq	REG(11), %r11
 	jmp	.Lleave
 .Lanswered:
 	movq	SHIM(TK_SHIM_NEXT), %rax
 	/* No instruction between this and the label: stopped there, the call would be made twice. */
 	movl	%eax, SHIM(TK_RECORD_AT + TK_RECORD_COUNT)
 tk_fast_done:
-	movq	REG(2), %rcx
-	movq	REG(3), %rdx
-	movq	REG(4), %rsi
-	movq	REG(5), %rdi
-	movq	REG(8), %r8
-	movq	REG(9), %r9
-	movq	REG(10), %r10
-	movq	REG(11), %r11
+	load_used
 	movq	SHIM(TK_SHIM_RESULT), %rax
 	pushq	%r11
 	popfq
