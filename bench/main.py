@@ -38,7 +38,7 @@ class Options:
         self.rounds = args.rounds or (2 if args.quick else 8)
         self.slice = 0.3 if args.quick else 0.5
         self.slice8 = 0.3
-        self.warmup = 3000  # what Deno puts off for its first second is done in every request otherwise
+        self.warmup = 1000  # with 200 V8 is still compiling, in every request then
         self.sections = ["calls", "faults", "resets", "machines",
                          "sizes=4" if args.quick else "sizes=%d" % largest_image(),
                          "forks=10" if args.quick else "forks=500"]
