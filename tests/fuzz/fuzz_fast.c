@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../unit/loopback.h"
 #include "../unit/sysproc.h"
 #include "base/error.h"
 #include "fuzz.h"
@@ -57,8 +58,8 @@ static void offer(struct rig *rig)
 
 	tk_assert(!getsockname(tk_sock_host(gate), (struct sockaddr *)&addr, &len));
 	rig->theirs = socket(AF_INET, SOCK_STREAM, 0);
-	tk_assert(!connect(rig->theirs, (struct sockaddr *)&addr, len));
-	fd = accept4(tk_sock_host(gate), NULL, NULL, SOCK_NONBLOCK);
+	tk_assert(!loopback_connect(rig->theirs, (struct sockaddr *)&addr, len));
+	fd = loopback_accept(tk_sock_host(gate));
 	tk_assert(fd >= 0 && write(rig->theirs, TEXT, sizeof(TEXT) - 1) > 0);
 	tk_assert(!tk_gate_offer(gate, fd, &ops, rig));
 }
