@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "grants.h"
@@ -18,26 +19,37 @@
 
 #define MIB (1ull << 20)
 
-static int open_trace(struct ks_guest *guest)
+static bool same_file(int a, int b)
+{
+	struct stat one, other;
+
+	return b >= 0 && !fstat(a, &one) && !fstat(b, &other) && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
+}
+
+/* Two programs may trace to one file: each line goes to its end then, and none is lost. */
+static int open_trace(struct ks_guest *guest, const struct ks_guest *beside)
 {
 	const struct ks_output *trace = &guest->config->trace;
 
 	guest->trace_fd = trace->on ? STDERR_FILENO : -1;
 	if (!trace->on || !trace->file)
 		return 0;
-	guest->trace_fd = open(trace->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (guest->trace_fd >= 0)
+	guest->trace_fd = open(trace->file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (guest->trace_fd >= 0 &&
+	    ((beside && same_file(guest->trace_fd, beside->trace_fd)) ||
+	     !ftruncate(guest->trace_fd, 0) || errno == EINVAL)) /* a pipe or a terminal */
 		return 0;
 	ks_message("option --trace: %s: %s", trace->file, strerror(errno));
 	return KS_EXIT_USAGE;
 }
 
-static int open_all(struct ks_guest *guest)
+static int open_all(struct ks_guest *guest, const struct ks_guest *beside)
 {
 	int status = ks_find_program(guest->name, guest->config->cwd, &guest->path);
 
 	if (!status)
-		status = open_trace(guest);
+		status = open_trace(guest, beside);
 	if (!status)
 		status = ks_policy_make(guest->config, &guest->policy);
 	if (status)
@@ -65,7 +77,8 @@ static int check_arguments(int argc, char **argv, int *program)
 	return 0;
 }
 
-int ks_guest_prepare(struct ks_guest *guest, const struct ks_config *config, int argc, char **argv)
+int ks_guest_prepare(struct ks_guest *guest, const struct ks_config *config,
+		     const struct ks_guest *beside, int argc, char **argv)
 {
 	int program, status = check_arguments(argc, argv, &program);
 
@@ -75,7 +88,7 @@ int ks_guest_prepare(struct ks_guest *guest, const struct ks_config *config, int
 	clock_gettime(CLOCK_MONOTONIC, &guest->start);
 	guest->name = argv[program];
 	guest->argv = argv + program;
-	return open_all(guest);
+	return open_all(guest, beside);
 }
 
 void ks_guest_destroy(struct ks_guest *guest)

@@ -24,10 +24,12 @@ struct ks_guest {
 };
 
 /*
- * Everything that can be wrong before KVM is needed. @argv[0] is the subcommand. 0, or an exit
- * status after a message; ks_guest_destroy() in any case.
+ * Everything that can be wrong before KVM is needed. @argv[0] is the subcommand. @beside: the
+ * program that was prepared before, which it may share a trace with, or NULL. 0, or an exit status
+ * after a message; ks_guest_destroy() in any case.
  */
-int ks_guest_prepare(struct ks_guest *guest, const struct ks_config *config, int argc, char **argv);
+int ks_guest_prepare(struct ks_guest *guest, const struct ks_config *config,
+		     const struct ks_guest *beside, int argc, char **argv);
 void ks_guest_destroy(struct ks_guest *guest);
 
 /*

@@ -5,6 +5,7 @@
  * its exit status, the signals it is sent. Otherwise see serve.c.
  */
 #include <string.h>
+#include <time.h>
 
 #include "guest.h"
 #include "kvmserver.h"
@@ -60,16 +61,18 @@ static int run(const struct ks_guest *guest)
 	return status;
 }
 
-/* One program, with @storage or (NULL) without. @argv[0] is "run". */
-static int run_guest(const struct ks_config *config, int argc, char **argv,
-		     struct ks_storage *storage)
+static int run_prepared(const struct ks_guest *guest)
+{
+	return ks_serve_wanted(guest->config) ? ks_serve(guest) : run(guest);
+}
+
+static int run_alone(const struct ks_config *config, int argc, char **argv)
 {
 	struct ks_guest guest;
-	int status = ks_guest_prepare(&guest, config, argc, argv);
+	int status = ks_guest_prepare(&guest, config, NULL, argc, argv);
 
-	guest.storage = storage;
 	if (!status)
-		status = ks_serve_wanted(config) ? ks_serve(&guest) : run(&guest);
+		status = run_prepared(&guest);
 	ks_guest_destroy(&guest);
 	return status;
 }
@@ -82,7 +85,7 @@ int ks_run(const struct ks_config *config, int argc, char **argv)
 		ks_message("option --1-to-1: only with storage");
 		status = KS_EXIT_USAGE;
 	}
-	return status ? status : run_guest(config, argc, argv, NULL);
+	return status ? status : run_alone(config, argc, argv);
 }
 
 static int mistake(const char *text)
@@ -132,21 +135,35 @@ static int own_options(struct ks_config *config, const struct ks_config *common,
 	return 0;
 }
 
+/* Storage serves while @guest runs. */
+static int run_beside(struct ks_guest *guest, const struct ks_guest *storage_guest)
+{
+	const struct ks_config *config = storage_guest->config;
+	unsigned int n = config->one_to_one ? ks_serve_workers(guest->config) : 1;
+	struct ks_storage *storage = NULL;
+	int status = ks_storage_start(&storage, storage_guest, n);
+
+	guest->storage = storage;
+	clock_gettime(CLOCK_MONOTONIC, &guest->start);
+	if (!status)
+		status = run_prepared(guest);
+	ks_storage_stop(storage);
+	return status;
+}
+
 static int run_both(const struct ks_config *storage_config, const struct ks_config *config,
 		    int storage_argc, char **storage_argv, int argc, char **argv)
 {
-	unsigned int n = storage_config->one_to_one ? ks_serve_workers(config) : 1;
-	struct ks_storage *storage = NULL;
-	struct ks_guest guest;
-	int status = ks_guest_prepare(&guest, storage_config, storage_argc, storage_argv);
+	struct ks_guest storage, guest = {.trace_fd = -1};
+	int status = ks_guest_prepare(&storage, storage_config, NULL, storage_argc, storage_argv);
 
-	guest.is_storage = true;
+	storage.is_storage = true;
 	if (!status)
-		status = ks_storage_start(&storage, &guest, n);
+		status = ks_guest_prepare(&guest, config, &storage, argc, argv);
 	if (!status)
-		status = run_guest(config, argc, argv, storage);
-	ks_storage_stop(storage);
+		status = run_beside(&guest, &storage);
 	ks_guest_destroy(&guest);
+	ks_guest_destroy(&storage);
 	return status;
 }
 
