@@ -156,7 +156,8 @@ class Suite:
         return register
 
     def wanted(self):
-        for name, function, slow in self.tests:
+        """The slow ones first: a long one that begins last would run alone."""
+        for name, function, slow in sorted(self.tests, key=lambda test: not test[2]):
             if self.args.patterns:
                 if any(fnmatch.fnmatch(name, p) for p in self.args.patterns):
                     yield name, function

@@ -19,7 +19,8 @@ TIMES = [(rb"== CPU count: \d+", b"== CPU count"),
          (rb"(Total duration: ).*", rb"\1T"), (rb"^test_\w+ passed in .*\n", b""), (rb"took [\d.]+ ?(sec|s|ms)", b"took T"),
          (rb"test_python_\w+|@test_\w+_tmp\w*", b"TMP"), (rb"Using random seed.*\n", b""),
          (rb"(will run for|resolution:) [\d.]+", rb"\1 T"), (rb"^task <thread \d+> .*\n|^<thread \d+> is finished.*\n|^\d+ tasks are running\n", b""),
-         (rb"^Ran (\d+) tests? .*", rb"Ran \1"), (rb"0x[0-9a-f]{6,}", b"0xX")]
+         (rb"^Ran (\d+) tests? .*", rb"Ran \1"), (rb"0x[0-9a-f]{6,}", b"0xX"),
+         (rb"^Executing <.* took .*\n", b"")]  # asyncio, of what took more than 0.1 s
 
 
 def python_exclusions():
