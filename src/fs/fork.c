@@ -16,6 +16,7 @@
 #include "fs/fork.h"
 #include "fs/locks.h"
 #include "fs/memfds.h"
+#include "fs/timerfd.h"
 
 int tk_fork_dup(const struct tk_file *tmpl)
 {
@@ -140,8 +141,10 @@ int tk_files_freeze(struct tk_frozen_files *frozen, struct tk_fdtable *table, st
 		rc = collect(frozen, table->fds[fd].file);
 	if (rc)
 		tk_fail_errno(err, -rc, "freeze: open files");
-	for (unsigned int i = 0; i < frozen->n && !rc; i++)
+	for (unsigned int i = 0; i < frozen->n && !rc; i++) {
 		rc = note(frozen->tmpl[i], err);
+		frozen->timers |= !rc && tk_timerfd_is_armed(frozen->tmpl[i]);
+	}
 	if (rc)
 		tk_files_thaw(frozen);
 	return rc;
@@ -484,6 +487,17 @@ int tk_files_reset(struct tk_forked_files *forked)
 	rc = reset(forked);
 	table->host_fds.most = most_fds;
 	table->host_memory.most = most_memory;
+	return rc;
+}
+
+int tk_files_start(struct tk_forked_files *forked, const struct tk_clock_lag *lag)
+{
+	const struct tk_frozen_files *frozen = forked->frozen;
+	int rc = 0;
+
+	for (unsigned int i = 0; frozen->timers && i < frozen->n && !rc; i++)
+		if (tk_timerfd_is_armed(frozen->tmpl[i]) && forked->now[i])
+			rc = tk_timerfd_start(forked->now[i], frozen->tmpl[i], lag);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #ifndef TK_FS_FORK_H
 #define TK_FS_FORK_H
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "fs/fdtable.h"
 #include "fs/path.h"
@@ -38,6 +39,7 @@ struct tk_fork_ctx {
 struct tk_frozen_files {
 	struct tk_file **tmpl; /* by slot */
 	unsigned int n;
+	bool timers; /* there are timerfds that will expire */
 	const struct tk_fdtable *table;
 	const struct tk_ns *ns;
 };
@@ -66,6 +68,8 @@ int tk_files_fork(struct tk_forked_files *forked, const struct tk_frozen_files *
 		  struct tkvm_error *err) TK_MUST_CHECK;
 /* 0, or -ESTALE with the files in any state. */
 int tk_files_reset(struct tk_forked_files *forked) TK_MUST_CHECK;
+/* Its program will run now, @lag behind: timers count on from here. 0 or -errno. */
+int tk_files_start(struct tk_forked_files *forked, const struct tk_clock_lag *lag) TK_MUST_CHECK;
 /* Before the table and the namespace go. */
 void tk_files_unfork(struct tk_forked_files *forked);
 

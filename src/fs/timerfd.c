@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * timerfd(2), host-backed: guest and host share their clocks, so a timer is the host's timer with
- * the same numbers. Clock and settime flags are kept so that the object can be made anew.
+ * timerfd(2), host-backed: guest and host share their clocks, but for what a fork's are behind, so
+ * a timer is the host's timer with the same numbers. Clock and settime flags are kept so that the
+ * object can be made anew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,7 @@ struct timerfd {
 		bool armed;
 		clockid_t base; /* what @expiry counts on */
 		s64 expiry, interval;
-		s64 at; /* CLOCK_MONOTONIC; what is relative counts on from where it was then */
+		s64 at; /* CLOCK_MONOTONIC: when it was frozen */
 	} frozen;
 };
 
@@ -57,8 +58,11 @@ static int timerfd_freeze(struct tk_file *file)
 	return 0;
 }
 
-/* On the clock's own time line, unless that is one which can be set and the timer is not on it. */
-static int arm(int fd, const struct timerfd *tmpl)
+/*
+ * On the clock's own time line, unless that is one which can be set and the timer is not on it.
+ * @late: for how long clocks that stand still have done so since the freezing.
+ */
+static int arm(int fd, const struct timerfd *tmpl, s64 late)
 {
 	struct itimerspec its = {.it_interval = tk_ns_timespec(tmpl->frozen.interval)};
 	bool same = tmpl->frozen.base == tmpl->clock;
@@ -66,11 +70,27 @@ static int arm(int fd, const struct timerfd *tmpl)
 	int flags = same ? tmpl->settime_flags | TFD_TIMER_ABSTIME : 0;
 	s64 value = tmpl->frozen.expiry - (same ? 0 : tk_clock_ns(tmpl->frozen.base));
 
-	if (relative)
-		value += tk_now_ns() - tmpl->frozen.at;
+	if (relative || tmpl->frozen.base == CLOCK_MONOTONIC)
+		value += late;
 	if (tmpl->frozen.armed)
 		its.it_value = tk_ns_timespec(TK_MAX(value, (s64)1));
 	return timerfd_settime(fd, flags, &its, NULL) ? -errno : 0;
+}
+
+static s64 since_freezing(const struct timerfd *tmpl)
+{
+	return tk_now_ns() - tmpl->frozen.at;
+}
+
+bool tk_timerfd_is_armed(const struct tk_file *tmpl)
+{
+	return tk_is_timerfd(tmpl) && of(tmpl)->frozen.armed;
+}
+
+int tk_timerfd_start(struct tk_file *file, const struct tk_file *tmpl,
+		     const struct tk_clock_lag *lag)
+{
+	return arm(file->hostfd, of(tmpl), lag->mono);
 }
 
 static int timerfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
@@ -82,7 +102,7 @@ static int timerfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 	if (rc)
 		return rc;
 	of(ret[0])->settime_flags = from->settime_flags;
-	rc = from->frozen.armed ? arm(ret[0]->hostfd, from) : 0;
+	rc = from->frozen.armed ? arm(ret[0]->hostfd, from, since_freezing(from)) : 0;
 	if (rc)
 		tk_file_put(ret[0]);
 	return rc;
@@ -91,7 +111,7 @@ static int timerfd_fork(const struct tk_file *tmpl, const struct tk_file *mate,
 static int timerfd_reset(struct tk_file *file, const struct tk_file *tmpl)
 {
 	of(file)->settime_flags = of(tmpl)->settime_flags;
-	return arm(file->hostfd, of(tmpl)) ? -ESTALE : 1;
+	return arm(file->hostfd, of(tmpl), since_freezing(of(tmpl))) ? -ESTALE : 1;
 }
 
 static const struct tk_file_ops timerfd_ops = {
@@ -130,14 +150,30 @@ bool tk_is_timerfd(const struct tk_file *file)
 	return file->ops == &timerfd_ops;
 }
 
-int tk_timerfd_settime(struct tk_file *file, int flags, const struct itimerspec *new,
-		       struct itimerspec *old)
+/*
+ * In the host's CLOCK_MONOTONIC what the program put in its own. What makes no sense is for the
+ * host to refuse; zero stops the timer.
+ */
+static struct timespec to_host(struct timespec ts, const struct tk_clock_lag *lag)
 {
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= TK_NSEC_PER_SEC ||
+	    ts.tv_sec >= TK_FOREVER / TK_NSEC_PER_SEC || (!ts.tv_sec && !ts.tv_nsec))
+		return ts;
+	return tk_ns_timespec(tk_host_deadline(lag, tk_timespec_ns(&ts)));
+}
+
+int tk_timerfd_settime(struct tk_file *file, int flags, const struct itimerspec *new,
+		       struct itimerspec *old, const struct tk_clock_lag *lag)
+{
+	struct itimerspec its = *new;
+
 	if (!tk_is_timerfd(file))
 		return -EINVAL;
-	if (timerfd_settime(file->hostfd, flags, new, old))
+	if (flags & TFD_TIMER_ABSTIME && of(file)->clock == CLOCK_MONOTONIC)
+		its.it_value = to_host(its.it_value, lag);
+	if (timerfd_settime(file->hostfd, flags, &its, old))
 		return -errno;
-	tk_container_of(file, struct timerfd, file)->settime_flags = flags;
+	of(file)->settime_flags = flags;
 	return 0;
 }
 

@@ -224,15 +224,15 @@ static void set_base(struct tk_vvar *vvar, clockid_t id, s64 ns)
 static void write_page(struct tk_clock *clock, u64 tsc)
 {
 	struct tk_vvar *vvar = clock->vvar;
-	s64 mono = line_at(&clock->mono, tsc);
+	s64 mono = line_at(&clock->mono, tsc), raw = line_at(&clock->raw, tsc);
 
 	write_begin(vvar);
 	vvar->tsc = tsc + clock->guest_offset;
 	vvar->valid = clock->stale - tsc;
 	vvar->mult = clock->mono.pub_mult;
 	vvar->raw_mult = clock->raw.pub_mult;
-	set_base(vvar, CLOCK_MONOTONIC, mono);
-	set_base(vvar, CLOCK_MONOTONIC_RAW, line_at(&clock->raw, tsc));
+	set_base(vvar, CLOCK_MONOTONIC, tk_lagging(&clock->lag, CLOCK_MONOTONIC, mono));
+	set_base(vvar, CLOCK_MONOTONIC_RAW, tk_lagging(&clock->lag, CLOCK_MONOTONIC_RAW, raw));
 	for (int i = 0; i < TK_CLOCK_OFFSETS; i++)
 		set_base(vvar, offset_clocks[i], mono + clock->offset[i]);
 	write_end(vvar);
@@ -274,7 +274,8 @@ static void update_coarse(struct tk_clock *clock)
 		return;
 	clock->coarse_ns = ns;
 	write_begin(clock->vvar);
-	set_base(clock->vvar, CLOCK_MONOTONIC_COARSE, ns);
+	set_base(clock->vvar, CLOCK_MONOTONIC_COARSE,
+		 tk_lagging(&clock->lag, CLOCK_MONOTONIC_COARSE, ns));
 	set_base(clock->vvar, CLOCK_REALTIME_COARSE, now_ns(clock, CLOCK_REALTIME_COARSE));
 	write_end(clock->vvar);
 }
@@ -338,6 +339,17 @@ void tk_clock_fork(struct tk_clock *clock, const struct tk_clock *parent, struct
 	clock->coarse_ns = 0;
 	clock->due = clock->off ? 0 : now_tsc(clock);
 	tk_clock_update(clock);
+}
+
+void tk_clock_set_lag(struct tk_clock *clock, const struct tk_clock_lag *lag)
+{
+	u64 tsc = now_tsc(clock);
+
+	clock->lag = *lag;
+	clock->coarse_ns = 0;
+	/* A stale page is written before it serves again. */
+	if (!clock->off && clock->mono.pub_mult && (s64)(tsc - clock->stale) < 0)
+		write_page(clock, tsc);
 }
 
 u64 tk_clock_deadline(const struct tk_clock *clock, u64 ns)

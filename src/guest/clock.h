@@ -8,6 +8,7 @@
 
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/types.h"
 #include "guest/vvar.h"
 
@@ -42,6 +43,7 @@ struct tk_clock {
 	u64 width;	  /* cycles that a good measurement took lately */
 	struct tk_clock_line mono, raw;
 	s64 offset[TK_CLOCK_OFFSETS], offset_hi[TK_CLOCK_OFFSETS]; /* lower and upper bound */
+	struct tk_clock_lag lag;
 };
 
 /*
@@ -63,6 +65,9 @@ void tk_clock_fork(struct tk_clock *clock, const struct tk_clock *parent, struct
  * while there are exits: a guest that makes none finds the page stale and makes one).
  */
 void tk_clock_update(struct tk_clock *clock);
+
+/* From now on the page shows clocks that are @lag behind. Not while the guest runs. */
+void tk_clock_set_lag(struct tk_clock *clock, const struct tk_clock_lag *lag);
 
 /* The guest's TSC in @ns nanoseconds from now; 0: not known. */
 u64 tk_clock_deadline(const struct tk_clock *clock, u64 ns);

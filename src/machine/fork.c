@@ -295,15 +295,32 @@ static int new_pid(void)
 	return (int)(half + atomic_fetch_add(&turns, 1) % half);
 }
 
+/* Decision 0015: from where they stood the program's clocks go on now. */
+static int start_clocks(struct tkvm_machine *machine)
+{
+	const struct tkvm_image *image = machine->fork->image;
+	const struct tk_clock_lag lag = {
+		.mono = tk_now_ns() - image->frozen_ns,
+		.raw = tk_clock_ns(CLOCK_MONOTONIC_RAW) - image->frozen_raw_ns,
+		.floor = image->frozen_ns,
+	};
+
+	tk_clock_set_lag(&machine->clock, &lag);
+	tk_proc_start(&machine->proc, &lag);
+	return tk_files_start(&machine->fork->files, &lag);
+}
+
 void tk_fork_start(struct tkvm_machine *machine)
 {
 	struct tk_fork *fork = machine->fork;
 
-	if (!fork->started)
-		tk_proc_start(&machine->proc, tk_now_ns() - fork->image->frozen_ns);
-	if (!fork->started && fork->new_pids)
-		machine->proc.pid = new_pid();
+	if (fork->started)
+		return;
 	fork->started = true;
+	if (start_clocks(machine))
+		tk_machine_fail_text(machine, "a timer could not be set");
+	if (fork->new_pids)
+		machine->proc.pid = new_pid();
 }
 
 /* The rest is destroyed as in any machine. */

@@ -116,12 +116,14 @@ int tkvm_machine_freeze(struct tkvm_machine *machine, struct tkvm_image **ret,
 	image = calloc(1, sizeof(*image));
 	if (!image)
 		return tk_fail_errno(err, ENOMEM, "freeze");
+	/* It does not run any more: copying it takes none of its time. */
+	image->frozen_ns = tk_now_ns();
+	image->frozen_raw_ns = tk_clock_ns(CLOCK_MONOTONIC_RAW);
 	rc = make(image, machine, err);
 	if (rc) {
 		free(image);
 		return rc;
 	}
-	image->frozen_ns = tk_now_ns();
 	retire(machine);
 	image->master = machine;
 	atomic_init(&image->refs, 1);

@@ -37,7 +37,7 @@ struct tkvm_image {
 	struct tkvm_machine *master; /* what everything else than memory is copied from */
 	struct tk_mm_image *mm;
 	struct tk_frozen_files files;
-	s64 frozen_ns; /* when */
+	s64 frozen_ns, frozen_raw_ns; /* when: CLOCK_MONOTONIC and CLOCK_MONOTONIC_RAW */
 };
 
 /* What a fork has besides a machine. */

@@ -29,7 +29,7 @@ static int get_deadline(struct tk_task *task, gva_t addr, int op, s64 *deadline)
 		*deadline = tk_deadline(task, ns);
 		return 0;
 	}
-	*deadline = ns;
+	*deadline = tk_host_deadline(&task->proc->lag, ns);
 	return 0;
 }
 

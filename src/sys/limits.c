@@ -146,7 +146,7 @@ long tk_sys_times(struct tk_task *task, const u64 a[6])
 
 	if (a[0] && tk_copy_out(task->proc->mm, a[0], &tms, sizeof(tms)))
 		return -EFAULT;
-	return tk_now_ns() / NS_PER_TICK;
+	return (tk_now_ns() - task->proc->lag.mono) / NS_PER_TICK;
 }
 
 /* Does the (which, who) of the priority calls mean this process? 0, -EINVAL, -ESRCH. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading clocks. Wall and monotonic clocks are the host's (the vDSO shows the same ones);
- * CPU-time clocks count what the guest's threads used. Clocks cannot be set.
+ * Reading clocks. Wall and monotonic clocks are the host's (the vDSO shows the same ones), the
+ * latter behind by what a fork has been frozen for; CPU-time clocks count what the guest's threads
+ * used. Clocks cannot be set.
  */
 #include <errno.h>
 #include <sys/time.h>
@@ -48,16 +49,18 @@ long tk_sys_clock_gettime(struct tk_task *task, const u64 a[6])
 	clockid_t id = (clockid_t)a[0];
 	struct timespec ts;
 
+	s64 ns;
+
 	if (is_host_clock(id)) {
 		if (clock_gettime(id, &ts) < 0)
 			return -errno;
+		ns = tk_lagging(&task->proc->lag, id, tk_timespec_ns(&ts));
 	} else {
-		s64 ns = cpu_clock_ns(task, id);
-
+		ns = cpu_clock_ns(task, id);
 		if (ns < 0)
 			return ns;
-		ts = tk_ns_timespec(ns);
 	}
+	ts = tk_ns_timespec(ns);
 	return tk_copy_out(task->proc->mm, a[1], &ts, sizeof(ts));
 }
 

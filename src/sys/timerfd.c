@@ -26,7 +26,7 @@ long tk_sys_timerfd_settime(struct tk_task *task, const u64 a[6])
 		return -EFAULT;
 	rc = tk_arg_file(task, a[0], &file);
 	if (!rc)
-		rc = tk_timerfd_settime(file, (int)a[1], &new, &old);
+		rc = tk_timerfd_settime(file, (int)a[1], &new, &old, &task->proc->lag);
 	if (rc || !a[3])
 		return rc;
 	return tk_copy_out(task->proc->mm, a[3], &old, sizeof(old));

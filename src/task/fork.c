@@ -168,7 +168,7 @@ static bool is_asleep(const struct tk_task *task, const struct tk_task *tmpl)
 {
 	return !task->moved && task->state == TK_TASK_BLOCKED && tmpl->state == TK_TASK_BLOCKED &&
 	       task->wait.begun && task->wait.progress == tmpl->wait.progress &&
-	       task->wait.deadline == later(tmpl->wait.deadline, task->proc->time_shift);
+	       task->wait.deadline == later(tmpl->wait.deadline, task->proc->lag.mono);
 }
 
 /* It enters its call once more, as it would have if it had been woken. */
@@ -343,28 +343,22 @@ int tk_proc_restore(struct tk_proc *proc, const struct tk_proc *tmpl, bool files
 	if (!rc)
 		rc = restore_futexes(proc, tmpl);
 	restore_plain(proc, tmpl);
-	proc->time_shift = 0;
+	proc->lag = (struct tk_clock_lag){0};
 	tk_signalfds_update(proc);
 	return rc;
 }
 
-static bool stands_still(clockid_t clock)
-{
-	return !tk_clock_is_cpu(clock) && clock != CLOCK_REALTIME &&
-	       clock != CLOCK_REALTIME_ALARM && clock != CLOCK_TAI;
-}
-
-void tk_proc_start(struct tk_proc *proc, s64 ns)
+/* Expiries are in the program's time, which CLOCK_BOOTTIME does not stand still for. */
+void tk_proc_start(struct tk_proc *proc, const struct tk_clock_lag *lag)
 {
 	struct tk_timer *timer;
 	struct tk_task *task;
 
 	tk_list_for_each (task, &proc->tasks, link)
-		task->wait.deadline = later(task->wait.deadline, ns);
+		task->wait.deadline = later(task->wait.deadline, lag->mono);
 	tk_list_for_each (timer, &proc->timers, link)
-		if (timer->expiry && stands_still(timer->base))
-			timer->expiry = later(timer->expiry, ns);
-	if (proc->itimers[ITIMER_REAL].expiry)
-		proc->itimers[ITIMER_REAL].expiry = later(proc->itimers[ITIMER_REAL].expiry, ns);
-	proc->time_shift = ns;
+		if (timer->expiry &&
+		    (timer->base == CLOCK_BOOTTIME || timer->base == CLOCK_BOOTTIME_ALARM))
+			timer->expiry = later(timer->expiry, lag->mono);
+	proc->lag = *lag;
 }

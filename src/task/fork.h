@@ -23,10 +23,10 @@ int tk_proc_restore(struct tk_proc *proc, const struct tk_proc *tmpl,
 		    bool files_renewed) TK_MUST_CHECK;
 
 /*
- * A fork is about to run for the first time since it was made or put back, @ns after the freezing.
- * For who waits, no time has passed meanwhile: deadlines and timers are that much later. Timers
- * that follow the time of day are not.
+ * A fork is about to run for the first time since it was made or put back. For it no time has
+ * passed since the freezing: its monotonic clocks are @lag behind the host's, and deadlines that
+ * much later. Timers that follow the time of day are not.
  */
-void tk_proc_start(struct tk_proc *proc, s64 ns);
+void tk_proc_start(struct tk_proc *proc, const struct tk_clock_lag *lag);
 
 #endif

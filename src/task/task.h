@@ -145,7 +145,8 @@ struct tk_proc {
 	struct tk_itimer {
 		s64 expiry, interval; /* on the timer's own clock; expiry 0: disarmed */
 	} itimers[3];
-	s64 time_shift;	  /* of a fork: how far its deadlines were moved, see tk_proc_start() */
+	struct tk_clock_lag
+		lag;	  /* of a fork: how long its clocks stood still, see tk_proc_start() */
 	s64 timers_pause; /* CLOCK_MONOTONIC: timers expire again from then on */
 	int next_timer_id;
 	unsigned int n_timers;

@@ -59,7 +59,7 @@ s64 tk_timer_clock_ns(struct tk_proc *proc, struct tk_task *task, clockid_t cloc
 		return tk_proc_cpu_ns(proc);
 	if (clock == CLOCK_THREAD_CPUTIME_ID)
 		return task ? tk_task_cpu_ns(task) : -1;
-	return tk_clock_known(clock) ? tk_clock_ns(clock) : -1;
+	return tk_clock_known(clock) ? tk_lagging(&proc->lag, clock, tk_clock_ns(clock)) : -1;
 }
 
 static s64 timer_now(struct tk_proc *proc, const struct tk_timer *timer)

@@ -50,7 +50,10 @@ s64 tk_itimer_left(struct tk_proc *proc, unsigned int which);
  */
 void tk_timer_taken(struct tk_proc *proc, struct tk_timer *timer, struct tk_siginfo *info);
 
-/* A clock that timers can be on, now. CPU-time clocks of the guest included. -1: no such clock. */
+/*
+ * A clock that timers can be on, as the program sees it now. CPU-time clocks of the guest included.
+ * -1: no such clock.
+ */
 s64 tk_timer_clock_ns(struct tk_proc *proc, struct tk_task *task, clockid_t clock);
 bool tk_clock_is_cpu(clockid_t clock);
 /* One of the host's clocks that guests may read directly. */

@@ -2,7 +2,7 @@
 /*
  * The server that test_machine_fork.c freezes: it answers one request per connection. Started as
  * "fork_target KIND", KIND being how it waits: accept, epoll, edge, poll, select, timeout, flight,
- * thread; or what it has: nameless files, a file that its mode forbids to open.
+ * thread; or what it has: nameless files, a file that its mode forbids to open, clocks.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +20,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "fork_clocks.h"
 
 static int counter;
 static char *heap;
@@ -135,6 +137,8 @@ static int answer(int conn)
 		       heap[counter % 64 * 4096]);
 	if (!strcmp(request, "threads") || !strcmp(request, "files") || !strcmp(request, "pipes"))
 		len = snprintf(reply, sizeof(reply), "%s %d", request, take_all(request));
+	if (!strcmp(request, "clocks"))
+		len = snprintf(reply, sizeof(reply), "%s", clocks_judge());
 	if (!strcmp(request, "exit"))
 		_exit(3);
 	if (write(conn, reply, (size_t)len) != len)
@@ -364,6 +368,8 @@ int main(int argc, char **argv)
 		by_receiver();
 	if (!strcmp(kind, "nameless"))
 		have_nameless();
+	else if (!strcmp(kind, "clocks"))
+		clocks_note();
 	else if (strcmp(kind, "forbidden") || fchmod(open(argv[2], O_RDWR), 0))
 		return 99;
 	by_accept();

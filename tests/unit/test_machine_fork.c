@@ -329,6 +329,44 @@ static void test_threads_fork_one_image(void **state)
 	tkvm_image_put(image);
 }
 
+static int n_clocks_released;
+
+static int stop_when_released(void *ctx)
+{
+	return n_clocks_released > 0;
+}
+
+/* The program sleeps in between. */
+static void ask_for_clocks(struct tkvm_machine *fork)
+{
+	int conn = offer(fork, &n_clocks_released);
+	char reply[128] = "";
+
+	n_clocks_released = 0;
+	assert_int_equal(write(conn, "clocks", 6), 6);
+	assert_int_equal(run_until(fork, stop_when_released).outcome, TKVM_IDLE);
+	assert_true(read(conn, reply, sizeof(reply) - 1) > 0);
+	assert_string_equal(reply, "ok");
+	close(conn);
+}
+
+static void test_clocks_stand_still_in_an_image(void **state)
+{
+	struct tkvm_machine *master = boot("clocks"), *fork;
+	struct tkvm_image *image;
+
+	expect_idle(master);
+	image = freeze(master);
+	fork = make_fork(image);
+	for (int i = 0; i < 3; i++) {
+		usleep(1200 * 1000);
+		ask_for_clocks(fork);
+		reset(fork);
+	}
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+}
+
 static void test_waits_are_not_over_sooner_for_having_been_frozen(void **state)
 {
 	struct tkvm_machine *master = boot("timeout"), *fork;
@@ -478,6 +516,7 @@ int main(void)
 		cmocka_unit_test(test_a_warm_fork_is_reset_by_copying),
 		cmocka_unit_test(test_who_only_waits_needs_no_new_files),
 		cmocka_unit_test(test_threads_fork_one_image),
+		cmocka_unit_test(test_clocks_stand_still_in_an_image),
 		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
 		cmocka_unit_test(test_ended_fork_is_not_reset),
 		cmocka_unit_test(test_refused_freeze_changes_nothing),

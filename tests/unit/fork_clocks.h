@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The part of fork_target that looks at clocks and timers. */
+#ifndef FORK_CLOCKS_H
+#define FORK_CLOCKS_H
+
+/* Before it is frozen: read all clocks, arm timers that have a second to go. */
+void clocks_note(void);
+
+/*
+ * In a request, more than a second later: "ok" if the monotonic clocks and timers have hardly
+ * moved, the others have, and deadlines come when they shall; or what is not so.
+ */
+const char *clocks_judge(void);
+
+#endif
