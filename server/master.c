@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Booting a server program. It is ready when it listens and all its threads wait; it is quiet, and
- * can be frozen, when it is ready and has no connection open. Both are looked at whenever the
- * program is idle; a watchdog ends the wait for them.
+ * can be frozen, when it is ready and has no connection open; it has settled when moreover no timer
+ * is due soon (settle.h). All is looked at whenever the program is idle; a watchdog ends the wait.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include "clock.h"
 #include "kvmserver.h"
 #include "master.h"
+#include "serve.h"
+#include "settle.h"
 #include "signals.h"
 #include "warmup.h"
 
@@ -122,6 +125,7 @@ static void say_not_ready(const struct ks_master *master, const char *what)
 struct goal {
 	struct ks_master *master;
 	struct ks_warmup *warmup; /* NULL: there is none */
+	struct ks_settle *settle; /* NULL: it need not have settled */
 	bool reached;
 };
 
@@ -133,7 +137,8 @@ static int goal_reached(void *ctx)
 	if (goal->warmup && !ks_warmup_is_over(goal->warmup))
 		return 0;
 	goal->reached = tkvm_machine_ready(master->machine, &master->call) &&
-			!tkvm_machine_connections(master->machine);
+			!tkvm_machine_connections(master->machine) &&
+			(!goal->settle || ks_settled(goal->settle, master->machine));
 	return goal->reached;
 }
 
@@ -236,6 +241,33 @@ static int warm_up(struct ks_master *master)
 	return status;
 }
 
+static void say_settled(const struct ks_master *master, const struct ks_settle *settle)
+{
+	char rest[48] = "none";
+
+	if (settle->rest != UINT64_MAX)
+		snprintf(rest, sizeof(rest), "%.0f ms", (double)settle->rest / 1e6);
+	ks_message("%s: waited for timers for %.0f ms; the next one: %s", master->guest->name,
+		   (double)settle->waited / 1e6, rest);
+}
+
+/* Let it do what it has put off, before it is frozen. */
+static int settle(struct ks_master *master)
+{
+	const struct ks_config *config = master->guest->config;
+	struct ks_settle settle = {.limit = config->settle_time_ms * KS_MS};
+	struct goal goal = {.master = master, .settle = &settle};
+	uint64_t most = config->max_boot_time_ms;
+	int status;
+
+	if (!config->settle_time_ms || !ks_serve_by_forks(config))
+		return 0;
+	status = run_watched(&goal, most ? most + config->settle_time_ms : 0, "to be frozen");
+	if (config->verbose && goal.reached)
+		say_settled(master, &settle);
+	return status;
+}
+
 static int keep_listeners(struct ks_master *master)
 {
 	struct tkvm_listener listener = {.size = sizeof(listener)};
@@ -278,6 +310,8 @@ int ks_master_boot(struct ks_master *master, const struct ks_guest *guest,
 	master->boot_ns = ks_now() - start;
 	if (!status && !master->ended)
 		status = warm_up(master);
+	if (!status && !master->ended)
+		status = settle(master);
 	if (!status && !master->ended)
 		status = keep_listeners(master);
 	if (!old && (status || master->ended))

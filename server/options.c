@@ -25,6 +25,7 @@ void ks_config_init(struct ks_config *config)
 		.max_address_space = 122880,
 		.threads = 1,
 		.warmup_concurrency = 1,
+		.settle_time_ms = 100,
 		.max_boot_time_ms = 20000,
 		.max_request_time_ms = 8000,
 		.max_request_memory = 128,

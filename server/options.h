@@ -36,6 +36,9 @@
 	  "their Host header (the address that the program listens on)") \
 	X(WARMUP_CONCURRENCY, warmup_concurrency, "warmup-concurrency", 0, NUMBER, "N", 1, 1024, \
 	  "how many of them are under way at a time (1)") \
+	X(SETTLE_TIME, settle_time_ms, "settle-time", 0, SECONDS, "SECONDS", 0, 3600, \
+	  "with -e or -t: wait for so many seconds at most for timers that are due soon, before the program " \
+	  "is frozen (0.1; 0: do not wait)") \
 	X(CWD, cwd, "cwd", 0, TEXT, "DIR", 0, 0, \
 	  "the program's current directory (the one kvmserver is started in)") \
 	X(ENV, env, "env", 0, LIST, "NAME=VALUE", 0, 0, \

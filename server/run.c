@@ -97,7 +97,7 @@ static int mistake(const char *text)
 /* What has no meaning for the one program or for the other. */
 /* clang-format off */
 static const char *const not_for_storage[] = {
-	"ephemeral", "threads", "warmup", "warmup-path", "warmup-host", "warmup-concurrency", "new-pid",
+	"ephemeral", "threads", "warmup", "warmup-path", "warmup-host", "warmup-concurrency", "settle-time", "new-pid",
 	"max-time", "max-request-time", "max-request-memory", "max-idle-time", "max-stall-time",
 	"max-waiting-body", "max-waiting-memory", "server-first", "http-only", "stats", "metrics", NULL,
 };

@@ -65,6 +65,11 @@ unsigned int ks_serve_workers(const struct ks_config *config)
 	return (unsigned int)CPU_COUNT(&cpus);
 }
 
+bool ks_serve_by_forks(const struct ks_config *config)
+{
+	return config->ephemeral || ks_serve_workers(config) != 1;
+}
+
 /* Where there is one worker, another one for those that would make it wait. */
 static bool has_spare(const struct ks_config *config)
 {
@@ -410,9 +415,7 @@ static int serve_frozen(struct server *server)
 
 static int serve(struct server *server)
 {
-	const struct ks_config *config = server->guest->config;
-
-	if (!config->ephemeral && ks_serve_workers(config) == 1)
+	if (!ks_serve_by_forks(server->guest->config))
 		return serve_alone(&server->master);
 	return serve_frozen(server);
 }

@@ -12,6 +12,9 @@ bool ks_serve_wanted(const struct ks_config *config);
 /* How many copies of the program there are to be. */
 unsigned int ks_serve_workers(const struct ks_config *config);
 
+/* The program itself does not serve, but forks of it. */
+bool ks_serve_by_forks(const struct ks_config *config);
+
 /* 0, or an exit status after a message: options that contradict each other. */
 int ks_serve_check(const struct ks_config *config);
 

@@ -31,6 +31,15 @@ extern "C" {
  */
 TKVM_API int tkvm_machine_ready(struct tkvm_machine *machine, const char **call);
 
+/*
+ * For how many nanoseconds @machine's program will go on waiting if nothing comes from outside:
+ * until the earliest time-out of a thread's call, or the expiry of a timer or timerfd. Timers of
+ * CPU time count as if it passed. UINT64_MAX: none is set; 0: one is due, or the program is not
+ * waiting. It may end sooner where a call has to be tried again in vain. To be asked as
+ * tkvm_machine_ready().
+ */
+TKVM_API uint64_t tkvm_machine_rest(struct tkvm_machine *machine);
+
 /* What the threads are doing, for people: one call of @fn for each, with text like "runs" or "waits
  * in futex". */
 TKVM_API void tkvm_machine_threads(struct tkvm_machine *machine,

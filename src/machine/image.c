@@ -77,11 +77,7 @@ static int make(struct tkvm_image *image, struct tkvm_machine *machine, struct t
 /* A call that was to be tried again soon is: what is left of it is its own deadline. */
 static void forget_pace(struct tk_task *task)
 {
-	const struct tk_paced *paced = task->wait.priv;
-
-	if (!paced)
-		return;
-	task->wait.deadline = paced->deadline;
+	task->wait.deadline = tk_own_deadline(task);
 	free(task->wait.priv);
 	task->wait.priv = NULL;
 }

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Machines that serve connections (tinykvm/server.h): whether the program waits for one, what it
- * waits for otherwise, which sockets it listens on, and putting connections into their queues.
+ * waits for otherwise and for how long, which sockets it listens on, and putting connections into
+ * their queues.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 
 #include "fs/epoll.h"
+#include "fs/timerfd.h"
 #include "machine/machine.h"
 #include "net/gate.h"
+#include "sys/paced.h"
 #include "sys/sys.h"
+#include "task/timer.h"
 #include "tinykvm/server.h"
 
 /* Epoll objects in epoll objects: Linux allows five. */
@@ -127,6 +131,43 @@ int tkvm_machine_ready(struct tkvm_machine *machine, const char **call)
 	if (call && found)
 		*call = found;
 	return found != NULL;
+}
+
+static s64 earliest_timerfd(const struct tk_fdtable *files)
+{
+	struct itimerspec left;
+	s64 when = TK_FOREVER;
+
+	for (unsigned int fd = 0; fd < files->size; fd++) {
+		struct tk_file *file = files->fds[fd].file;
+
+		if (!file || !tk_is_timerfd(file) || tk_timerfd_gettime(file, &left) ||
+		    (!left.it_value.tv_sec && !left.it_value.tv_nsec))
+			continue;
+		when = TK_MIN(when, tk_now_ns() + tk_timespec_ns(&left.it_value));
+	}
+	return when;
+}
+
+uint64_t tkvm_machine_rest(struct tkvm_machine *machine)
+{
+	struct tk_proc *proc = &machine->proc;
+	const struct tk_task *task;
+	s64 when, now;
+
+	if (machine->phase != TK_PHASE_LOADED)
+		return 0;
+	when = TK_MIN(tk_timers_deadline(proc), earliest_timerfd(&proc->files));
+	tk_list_for_each (task, &proc->tasks, link) {
+		if (task->state == TK_TASK_RUNNABLE)
+			return 0;
+		if (task->state == TK_TASK_BLOCKED)
+			when = TK_MIN(when, tk_own_deadline(task));
+	}
+	if (when == TK_FOREVER)
+		return UINT64_MAX;
+	now = tk_now_ns();
+	return when > now ? (uint64_t)(when - now) : 0;
 }
 
 static void describe(const struct tk_task *task, char *text, size_t size)

@@ -23,6 +23,13 @@ struct tk_paced *tk_paced_state(struct tk_task *task)
 	return paced;
 }
 
+s64 tk_own_deadline(const struct tk_task *task)
+{
+	const struct tk_paced *paced = task->wait.priv;
+
+	return paced ? paced->deadline : task->wait.deadline;
+}
+
 s64 tk_paced_deadline(struct tk_task *task, s64 rel_ns)
 {
 	const struct tk_paced *paced = task->wait.priv;

@@ -20,6 +20,9 @@ struct tk_paced {
 /* task->wait.priv, made at first use; NULL: out of memory. */
 struct tk_paced *tk_paced_state(struct tk_task *task);
 
+/* When the blocked call of @task is over if nothing happens, whenever its next try may be. */
+s64 tk_own_deadline(const struct tk_task *task);
+
 /* tk_deadline() for calls that may pace. */
 s64 tk_paced_deadline(struct tk_task *task, s64 rel_ns);
 

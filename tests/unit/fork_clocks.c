@@ -73,6 +73,14 @@ static void must(int good)
 		abort();
 }
 
+void clocks_arm_timerfd(void)
+{
+	struct itimerspec its = at(SECOND);
+	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+
+	must(fd >= 0 && !timerfd_settime(fd, 0, &its, NULL));
+}
+
 void clocks_note(void)
 {
 	struct itimerspec relative = at(SECOND), absolute = at(now(CLOCK_MONOTONIC) + SECOND);

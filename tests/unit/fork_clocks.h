@@ -6,6 +6,9 @@
 /* Before it is frozen: read all clocks, arm timers that have a second to go. */
 void clocks_note(void);
 
+/* No more than a timerfd that has a second to go. */
+void clocks_arm_timerfd(void);
+
 /*
  * In a request, more than a second later: "ok" if the monotonic clocks and timers have hardly
  * moved, the others have, and deadlines come when they shall; or what is not so.

@@ -2,7 +2,7 @@
 /*
  * The server that test_machine_fork.c freezes: it answers one request per connection. Started as
  * "fork_target KIND", KIND being how it waits: accept, epoll, edge, poll, select, timeout, flight,
- * thread; or what it has: nameless files, a file that its mode forbids to open, clocks.
+ * thread; or what it has: nameless files, a file that its mode forbids to open, clocks, a timerfd.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -370,6 +370,8 @@ int main(int argc, char **argv)
 		have_nameless();
 	else if (!strcmp(kind, "clocks"))
 		clocks_note();
+	else if (!strcmp(kind, "timerfd"))
+		clocks_arm_timerfd();
 	else if (strcmp(kind, "forbidden") || fchmod(open(argv[2], O_RDWR), 0))
 		return 99;
 	by_accept();

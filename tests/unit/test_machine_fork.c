@@ -367,6 +367,30 @@ static void test_clocks_stand_still_in_an_image(void **state)
 	tkvm_image_put(image);
 }
 
+/* @then: more than a second later. */
+static void expect_rest(const char *kind, uint64_t least, uint64_t most, uint64_t then)
+{
+	struct tkvm_machine *machine = boot(kind);
+	uint64_t rest;
+
+	assert_int_equal(tkvm_machine_rest(machine), 0); /* it has not begun */
+	expect_idle(machine);
+	rest = tkvm_machine_rest(machine);
+	if (rest < least || rest > most)
+		fail_msg("%s: %llu ns", kind, (unsigned long long)rest);
+	usleep(1100 * 1000);
+	assert_int_equal(tkvm_machine_rest(machine), then);
+	tkvm_machine_destroy(machine);
+}
+
+static void test_rest_is_what_the_earliest_timer_has_to_go(void **state)
+{
+	expect_rest("accept", UINT64_MAX, UINT64_MAX, UINT64_MAX);
+	expect_rest("timeout", 1, 1000 * MS, 0);
+	expect_rest("clocks", 1, 1000 * MS, 0);
+	expect_rest("timerfd", 1, 1000 * MS, UINT64_MAX); /* which nobody looks at */
+}
+
 static void test_waits_are_not_over_sooner_for_having_been_frozen(void **state)
 {
 	struct tkvm_machine *master = boot("timeout"), *fork;
@@ -517,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_who_only_waits_needs_no_new_files),
 		cmocka_unit_test(test_threads_fork_one_image),
 		cmocka_unit_test(test_clocks_stand_still_in_an_image),
+		cmocka_unit_test(test_rest_is_what_the_earliest_timer_has_to_go),
 		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
 		cmocka_unit_test(test_ended_fork_is_not_reset),
 		cmocka_unit_test(test_refused_freeze_changes_nothing),
