@@ -47,7 +47,7 @@ def rows_of(program):
 
 def start(program, name, kvmserver, warmup):
     port = free_port()
-    vm = [kvmserver, "--allow-all", "-w", str(max(warmup, program.least_warmup))]
+    vm = [kvmserver, "--allow-all", "-w", str(warmup)]
     if name == "native":
         server = Server(program.command(port), port)
     elif name == "machine":

@@ -44,9 +44,8 @@ def contexts(kind, *modules):
 
 
 class Program:
-    def __init__(self, key, title, command, ways=(), least_warmup=0):
+    def __init__(self, key, title, command, ways=()):
         self.key, self.title, self.command, self.ways = key, title, command, ways
-        self.least_warmup = least_warmup
 
 
 FORK = "process, same memory"
@@ -54,8 +53,7 @@ PROGRAMS = {p.key: p for p in (
     Program("c-epoll", "C, epoll", lambda port: [built(TESTS + "epoll.c"), str(port)], (
         ("fork", "fork(2) per request", FORK, process(lambda: [])),)),
     Program("deno", "Deno, hello", lambda port: deno(test("count-deno.js"), str(port)), (
-        ("process", "process per request", "process", process(lambda: deno_cached(own("once.js")))),),
-            least_warmup=3000),  # what Deno puts off for its first second is done in every request otherwise
+        ("process", "process per request", "process", process(lambda: deno_cached(own("once.js")))),)),
     Program("deno-react", "Deno, React", lambda port: deno(own("react.js"), str(port), react()), (
         ("process", "process per request", "process",
          process(lambda: deno_cached(own("react-once.js"), react()))),)),
