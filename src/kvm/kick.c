@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Owns the kick signal and the per-thread timer. State of a kick, all of it in the kernel:
+ * Owns the kick signal and the thread's timers. State of a kick, all of it in the kernel:
  *
  *	signal pending in the thread  -> KVM_RUN returns EINTR, fd is readable, until drained
  *	signal not pending            -> nothing to see
@@ -21,8 +21,9 @@
 
 struct tk_kick {
 	pid_t pid, tid;
-	timer_t timer;
-	int fd; /* signalfd(2): nothing is ever read from it */
+	timer_t timer; /* the owner's */
+	timer_t spare; /* the senders', see tk_kick_send() */
+	int fd;	       /* signalfd(2): nothing is ever read from it */
 };
 
 static void kick_set(sigset_t *set)
@@ -31,10 +32,24 @@ static void kick_set(sigset_t *set)
 	sigaddset(set, TK_KICK_SIGNAL);
 }
 
+static int create_timers(struct tk_kick *kick)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TK_KICK_SIGNAL};
+	int rc;
+
+	event.sigev_notify_thread_id = kick->tid;
+	if (timer_create(CLOCK_MONOTONIC, &event, &kick->timer))
+		return -errno;
+	if (!timer_create(CLOCK_MONOTONIC, &event, &kick->spare))
+		return 0;
+	rc = -errno;
+	timer_delete(kick->timer);
+	return rc;
+}
+
 int tk_kick_create(struct tk_kick **ret, struct tkvm_error *err)
 {
 	struct tk_kick *kick = calloc(1, sizeof(*kick));
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TK_KICK_SIGNAL};
 	sigset_t set;
 	int rc;
 
@@ -53,9 +68,9 @@ int tk_kick_create(struct tk_kick **ret, struct tkvm_error *err)
 		rc = tk_fail_errno(err, errno, "kick: signalfd");
 		goto out_free;
 	}
-	event.sigev_notify_thread_id = kick->tid;
-	if (timer_create(CLOCK_MONOTONIC, &event, &kick->timer)) {
-		rc = tk_fail_errno(err, errno, "kick: timer_create");
+	rc = create_timers(kick);
+	if (rc) {
+		rc = tk_fail_errno(err, -rc, "kick: timer_create");
 		goto out_close;
 	}
 	*ret = kick;
@@ -72,27 +87,30 @@ void tk_kick_destroy(struct tk_kick *kick)
 	if (!kick)
 		return;
 	timer_delete(kick->timer);
+	timer_delete(kick->spare);
 	close(kick->fd);
 	tk_kick_drain();
 	free(kick);
 }
 
 /* A @when of 0 would disarm (timer_settime(2)); it has passed anyway. */
-static void set_timer(struct tk_kick *kick, s64 when)
+static void set_timer(timer_t timer, s64 when)
 {
 	struct itimerspec its = {.it_value = tk_ns_timespec(TK_MAX(when, (s64)1))};
 
-	timer_settime(kick->timer, TIMER_ABSTIME, &its, NULL);
+	timer_settime(timer, TIMER_ABSTIME, &its, NULL);
 }
 
 void tk_kick_send(struct tk_kick *kick)
 {
 	/*
 	 * EAGAIN: the user's queue of signals is full (RLIMIT_SIGPENDING), and not necessarily
-	 * with ours. The timer's signal was allocated with the timer, so that one arrives.
+	 * with ours. A timer's signal was allocated with the timer, so that one arrives. It is a
+	 * timer of its own, as the owner may set the other one at any moment, and reckons with what
+	 * it set.
 	 */
 	if (syscall(SYS_tgkill, kick->pid, kick->tid, TK_KICK_SIGNAL) && errno == EAGAIN)
-		set_timer(kick, 1);
+		set_timer(kick->spare, 1);
 }
 
 void tk_kick_arm(struct tk_kick *kick, s64 when)
@@ -100,7 +118,7 @@ void tk_kick_arm(struct tk_kick *kick, s64 when)
 	if (when == TK_FOREVER)
 		tk_kick_disarm(kick);
 	else
-		set_timer(kick, when);
+		set_timer(kick->timer, when);
 }
 
 void tk_kick_disarm(struct tk_kick *kick)

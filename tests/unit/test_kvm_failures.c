@@ -258,7 +258,7 @@ static void test_measure(void **state)
 
 static void test_kick(void **state)
 {
-	assert_int_equal(fail_each(try_kick, 10), 2);
+	assert_int_equal(fail_each(try_kick, 10), 3);
 }
 
 static void test_errors_say_what_to_do(void **state)

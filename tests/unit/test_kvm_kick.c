@@ -3,6 +3,7 @@
  * Ending tk_vcpu_run() from outside: kicks, timers, and both at the worst of moments.
  */
 #include <poll.h>
+#include <sys/resource.h>
 #include <pthread.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -124,6 +125,31 @@ static void test_kick_ends_a_wait(void **state)
 	tk_kick_destroy(kick);
 }
 
+/* The user's queue of signals is full: kicks arrive, and what the owner armed comes when it shall.
+ */
+static void test_a_full_queue_loses_nothing(void **state)
+{
+	struct rlimit old, none;
+	struct tk_kick *kick;
+	struct tkvm_error err;
+	struct pollfd pfd = {.events = POLLIN};
+
+	assert_int_equal(getrlimit(RLIMIT_SIGPENDING, &old), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = old.rlim_max};
+	assert_int_equal(tk_kick_create(&kick, &err), 0);
+	pfd.fd = tk_kick_fd(kick);
+	tk_kick_arm(kick, tk_now_ns() + 100000000);
+	assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+	for (int i = 0; i < 3; i++) {
+		tk_kick_send(kick);
+		assert_int_equal(poll(&pfd, 1, 10000), 1);
+		assert_true(tk_kick_drain());
+	}
+	assert_int_equal(poll(&pfd, 1, 10000), 1);
+	assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &old), 0);
+	tk_kick_destroy(kick);
+}
+
 static void test_probing_leaves_a_pending_kick_alone(void **state)
 {
 	struct tk_kvm_costs costs;
@@ -190,6 +216,7 @@ int main(void)
 		RIG_TEST(test_kick_from_another_thread),
 		RIG_TEST(test_timer_ends_an_endless_loop),
 		RIG_TEST(test_kick_ends_a_wait),
+		RIG_TEST(test_a_full_queue_loses_nothing),
 		RIG_TEST(test_probing_leaves_a_pending_kick_alone),
 		RIG_TEST(test_kicks_at_random_lose_nothing),
 	};
