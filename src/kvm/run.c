@@ -131,6 +131,11 @@ static void reload(struct tk_vcpu *vcpu, struct kvm_regs *regs)
 		set_image(vcpu);
 	regs->rcx = regs->rip;
 	regs->r11 = 0;
+	/*
+	 * It would trap in the page, which is no business of the program's. A thread that
+	 * single-steps begins without; images have none (tk_proc_freezable()).
+	 */
+	regs->rflags &= ~RFLAGS_TF;
 	regs->rip = RELOAD_VA + (vcpu->xsave ? TK_RELOAD_ALL : TK_RELOAD_SEGMENTS);
 }
 

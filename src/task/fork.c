@@ -23,6 +23,8 @@
 #include "task/timer.h"
 #include "task/wait.h"
 
+#define RFLAGS_TF 0x100ull
+
 /* A wait on shared memory is found by what the memory is in this address space. */
 static bool futex_can_move(const struct tk_task *task)
 {
@@ -51,6 +53,8 @@ static int task_freezable(const struct tk_task *task, struct tkvm_error *err)
 		return tk_fail(err, EBUSY, "freeze: thread %d has a signal to handle", task->tid);
 	if (task->wait.priv && opens(task))
 		return tk_fail(err, EBUSY, "freeze: thread %d is opening a FIFO", task->tid);
+	if (task->regs->rflags & RFLAGS_TF)
+		return tk_fail(err, ENOTSUP, "freeze: thread %d single-steps itself", task->tid);
 	if (!futex_can_move(task))
 		return tk_fail(err, ENOTSUP,
 			       "freeze: thread %d was moved to a futex in shared memory",

@@ -2,7 +2,8 @@
 /*
  * The server that test_machine_fork.c freezes: it answers one request per connection. Started as
  * "fork_target KIND", KIND being how it waits: accept, epoll, edge, poll, select, timeout, flight,
- * thread; or what it has: nameless files, a file that its mode forbids to open, clocks, a timerfd.
+ * thread; or what it has: nameless files, a file that its mode forbids to open, clocks, a timerfd,
+ * the trap flag.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -342,6 +344,17 @@ static void by_flight(void)
 		answer(accept(wait.fd, NULL, NULL));
 }
 
+static void go_on(int signo)
+{
+}
+
+/* From here on it single-steps itself. */
+static void step(void)
+{
+	signal(SIGTRAP, go_on);
+	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq" : : : "memory", "cc");
+}
+
 int main(int argc, char **argv)
 {
 	const char *kind = argc > 1 ? argv[1] : "";
@@ -370,6 +383,8 @@ int main(int argc, char **argv)
 		have_nameless();
 	else if (!strcmp(kind, "clocks"))
 		clocks_note();
+	else if (!strcmp(kind, "stepping"))
+		step();
 	else if (!strcmp(kind, "timerfd"))
 		clocks_arm_timerfd();
 	else if (strcmp(kind, "forbidden") || fchmod(open(argv[2], O_RDWR), 0))

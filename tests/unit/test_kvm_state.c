@@ -269,6 +269,24 @@ static void test_avx_is_put_back(void **state)
 	free(xsave);
 }
 
+/* Single-stepping does not begin before the program does. */
+static void test_a_vcpu_is_put_back_without_a_trap(void **state)
+{
+	struct tk_uregs regs = registers();
+	void *xsave;
+
+	if (!(kvm.cr4 >> 16 & 1) || !kvm.sync_sregs)
+		skip();
+	rig_load(&rig, change_everything);
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	xsave = frozen_xsave();
+	regs.rflags |= 0x100;
+	assert_int_equal(tk_vcpu_restore(rig.vcpu, &regs, 0, 0, xsave), 0);
+	memcpy(rig.mem, show_everything, (size_t)(show_everything_end - show_everything));
+	rig_expect(&rig, TK_EXIT_SYSCALL);
+	free(xsave);
+}
+
 static void test_vcpus_of_one_vm_are_apart(void **state)
 {
 	struct rig other = rig;
@@ -328,6 +346,7 @@ int main(void)
 		RIG_TEST(test_a_vcpu_is_put_back_without_an_ioctl),
 		RIG_TEST(test_putting_back_can_be_interrupted),
 		RIG_TEST(test_avx_is_put_back),
+		RIG_TEST(test_a_vcpu_is_put_back_without_a_trap),
 		RIG_TEST(test_vcpus_of_one_vm_are_apart),
 		RIG_TEST(test_vcpus_run_out_with_eagain),
 	};

@@ -468,6 +468,18 @@ static void test_refused_freeze_changes_nothing(void **state)
 	tkvm_image_put(image);
 }
 
+static void test_single_stepping_is_refused(void **state)
+{
+	struct tkvm_machine *master = boot("stepping");
+	struct tkvm_image *image = NULL;
+	struct tkvm_error err = {0};
+
+	expect_idle(master);
+	assert_int_equal(tkvm_machine_freeze(master, &image, &err), -ENOTSUP);
+	assert_non_null(strstr(err.message, "single-steps"));
+	tkvm_machine_destroy(master);
+}
+
 static void expect_limits(const struct tkvm_fork_options *options, const char *threads,
 			  const char *files, const char *pipes)
 {
@@ -544,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_rest_is_what_the_earliest_timer_has_to_go),
 		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
 		cmocka_unit_test(test_ended_fork_is_not_reset),
+		cmocka_unit_test(test_single_stepping_is_refused),
 		cmocka_unit_test(test_refused_freeze_changes_nothing),
 		cmocka_unit_test(test_threads_files_and_pipes_of_a_fork_are_limited),
 		cmocka_unit_test(test_wrong_uses_are_refused),
