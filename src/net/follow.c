@@ -100,6 +100,16 @@ ssize_t tk_follow_recv(struct tk_sock *sock, struct msghdr *msg, int flags)
 	return rc;
 }
 
+int tk_follow_unread(struct tk_sock *sock, int n)
+{
+	const struct tk_follow *follow = &sock->follow;
+	size_t may = SIZE_MAX;
+
+	if (n > 0 && follow->ops && follow->ops->input)
+		may = follow->ops->input(follow->ctx, sock->file.hostfd, (size_t)n);
+	return n > 0 && may < (size_t)n ? (int)may : n;
+}
+
 void tk_follow_sent(struct tk_sock *sock, const struct msghdr *msg, size_t len)
 {
 	const struct tk_follow *follow = &sock->follow;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "net/follow.h"
 #include "net/ifreq.h"
 
 #define MAX_IFCONF 65536
@@ -19,6 +20,8 @@ static long number(struct tk_sock *sock, struct tk_mm *mm, unsigned int cmd, u64
 
 	if (ioctl(tk_sock_host(sock), cmd, &n))
 		return -errno;
+	if (cmd == SIOCINQ)
+		n = tk_follow_unread(sock, n);
 	return tk_copy_out(mm, arg, &n, sizeof(n));
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -316,6 +317,17 @@ static void test_options_of_connections_are_undone(void **state)
 	close(theirs);
 }
 
+/* FIONREAD */
+static int unread(int fd)
+{
+	gva_t at = fake_alloc(&fake, NULL, sizeof(int));
+	int n = -1;
+
+	assert_int_equal(FAKE(&fake, ioctl, (u64)fd, FIONREAD, at), 0);
+	fake_get(&fake, at, &n, sizeof(n));
+	return n;
+}
+
 static void test_input_is_held_back(void **state)
 {
 	int theirs, level, muted;
@@ -327,12 +339,16 @@ static void test_input_is_held_back(void **state)
 	got = accept_one();
 	level = epoll_on((int)got, EPOLLIN | EPOLLOUT);
 	seen.may = 5;
+	assert_int_equal(unread((int)got), 0);
 	assert_int_equal(write(theirs, "firstsecond", 11), 11);
+	assert_int_equal(unread((int)got), 5);
 	assert_int_equal(receive((int)got, 3, 0), 3);
+	assert_int_equal(unread((int)got), 2);
 	assert_int_equal(receive((int)got, 100, MSG_PEEK), 2);
 	assert_int_equal(receive((int)got, 100, 0), 2);
 	assert_int_equal(seen.took, 5);
 	/* The rest is not to be seen in any way. */
+	assert_int_equal(unread((int)got), 0);
 	assert_int_equal(epoll_events(level), EPOLLIN | EPOLLOUT);
 	assert_int_equal(receive((int)got, 100, 0), -EAGAIN);
 	assert_int_equal(epoll_events(level), EPOLLOUT);
@@ -347,6 +363,7 @@ static void test_input_is_held_back(void **state)
 	assert_memory_equal(seen.text, "go on", 5);
 	assert_int_equal(epoll_events(level), EPOLLIN | EPOLLOUT);
 	assert_int_equal(epoll_events(muted), EPOLLIN);
+	assert_int_equal(unread((int)got), 6);
 	assert_int_equal(receive((int)got, 100, 0), 6);
 	close(theirs);
 }
