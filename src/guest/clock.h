@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keeping the vDSO's data page right: the guest's clocks are the host's, to within a microsecond,
- * and never run backwards (but CLOCK_REALTIME is set when the host's is set).
+ * and never run backwards (but CLOCK_REALTIME is set when the host's is set). A fork's monotonic
+ * clocks are the host's less what it has lain in its image for.
  */
 #ifndef TK_GUEST_CLOCK_H
 #define TK_GUEST_CLOCK_H
