@@ -139,7 +139,10 @@ static ssize_t sock_readv(struct tk_file *file, const struct iovec *iov, int n, 
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
 
-	return pos ? -ESPIPE : tk_sock_recv(tk_sock_of(file), &msg, 0);
+	if (pos)
+		return -ESPIPE;
+	/* Where recv(2) would look whether there is something. */
+	return !iov->iov_len && n == 1 ? 0 : tk_sock_recv(tk_sock_of(file), &msg, 0);
 }
 
 static ssize_t sock_writev(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos)

@@ -164,6 +164,7 @@ long tk_recv_one(struct tk_task *task, struct tk_sock *sock, const struct tk_ums
 {
 	struct tk_pieces pieces;
 	long rc = tk_pieces_map(task, msg, TK_ACCESS_WRITE, tk_sock_is_stream(sock), &pieces);
+	bool too_little;
 
 	*out = (struct tk_umsg_out){.flags = flags & MSG_CMSG_CLOEXEC};
 	if (rc)
@@ -175,13 +176,15 @@ long tk_recv_one(struct tk_task *task, struct tk_sock *sock, const struct tk_ums
 	tk_pieces_unmap(&pieces);
 	if (rc >= 0 && !tk_list_empty(&task->proc->net.flights))
 		tk_rights_sweep(&task->proc->net);
-	if (rc == -EAGAIN && waits(sock, flags))
+	too_little = rc == -EAGAIN;
+	if (too_little && waits(sock, flags))
 		rc = tk_sock_wait(task, sock, POLLIN);
 	if (rc >= 0 || rc == TK_BLOCKED)
 		return rc;
 	if (*done)
 		return (long)*done;
-	if ((flags & MSG_PEEK) && tk_sock_is_stream(sock)) {
+	/* Not after an error of the socket's, which is told once. */
+	if (too_little && (flags & MSG_PEEK) && tk_sock_is_stream(sock)) {
 		long now = peek_now(task, sock, msg, flags, out);
 
 		return now >= 0 ? now : rc;

@@ -9,6 +9,7 @@
 #include "fs/stream.h"
 #include "guest/layout.h"
 #include "sys/fsargs.h"
+#include "sys/sock.h"
 
 #ifndef RWF_NOAPPEND
 #define RWF_NOAPPEND 0x20
@@ -55,17 +56,26 @@ static u64 bytes_read(const struct tk_task *task, const struct tk_transfer *t, l
 	return result >= 0 ? (u64)result : t->total;
 }
 
+/* A stream says first whether it is readable, writable, ended or broken. */
+static bool looks_first(const struct tk_transfer *t)
+{
+	const struct tk_sock *sock = tk_sock_of(t->file);
+
+	if (sock)
+		return tk_sock_is_stream(sock);
+	return !t->write && (tk_is_regular(t->file) || tk_is_pipe(t->file));
+}
+
 /*
- * A read into memory that is not there fails only if there is something to read, which the host
- * finds out when it is given no better memory.
+ * A read into memory that is not there fails for that only if there is something to read, and a
+ * write to a socket only if it takes something: which the host finds out when it is given no better
+ * memory.
  */
-static long read_nowhere(struct tk_task *task, struct tk_transfer *t, u64 len)
+static long transfer_nowhere(struct tk_task *task, struct tk_transfer *t, u64 len)
 {
 	void *const unmapped = (void *)8; /* in the page that nobody may map: mmap_min_addr */
 	struct iovec iov = {unmapped, TK_MIN(len, (u64)TK_PAGE_SIZE)};
 
-	if (!tk_is_regular(t->file) && !tk_is_pipe(t->file))
-		return -EFAULT;
 	t->iov = &iov;
 	t->n = 1;
 	t->total = iov.iov_len;
@@ -83,8 +93,8 @@ static long transfer_buffer(struct tk_task *task, struct tk_transfer *t, gva_t a
 		return -EFAULT;
 	t->iov = iov;
 	t->n = tk_iov_map(task->proc->mm, addr, len, access, iov, MAX_PIECES, &t->total);
-	if (t->n == -EFAULT && !t->write)
-		return read_nowhere(task, t, len);
+	if (t->n == -EFAULT && looks_first(t))
+		return transfer_nowhere(task, t, len);
 	if (t->n < 0)
 		return t->n;
 	if (t->write && t->total < TK_MIN(len, MAX_RW_COUNT) && !is_bytewise(t->file))
@@ -103,7 +113,8 @@ static long transfer_vector(struct tk_task *task, struct tk_transfer *t, gva_t i
 	t->n = tk_iov_import(task->proc->mm, iov, count, access, &t->iov, &t->total);
 	if (t->n < 0)
 		return t->n;
-	result = tk_transfer(task, t);
+	/* The file is not asked, which write(2) of nothing does. */
+	result = t->total ? tk_transfer(task, t) : 0;
 	tk_iov_wrote(task->proc->mm, t->iov, t->n, bytes_read(task, t, result));
 	free(t->iov);
 	return result;

@@ -162,6 +162,37 @@ static void epoll_mix(void)
 	close(ep);
 }
 
+/* What read(2) does not ask the socket for, and an error, which is told once, to who peeks as well. */
+static void odd_reads(void)
+{
+	struct linger now = {.l_onoff = 1};
+	struct sockaddr_in in;
+	int ls = listen_on(&in), c = socket(AF_INET, SOCK_STREAM, 0), s;
+	struct iovec none[2] = {{NULL, 0}, {NULL, 0}};
+	char *volatile nowhere = (char *)8, buf[4];
+
+	CHECK(connect(c, (void *)&in, sizeof(in)) == 0);
+	s = accept4(ls, NULL, NULL, SOCK_NONBLOCK);
+	CHECK(s >= 0);
+	CHECK(read(s, buf, 0) == 0 && readv(s, none, 2) == 0);
+	CHECK_ERR(recv(s, buf, 0, 0), EAGAIN);
+	CHECK_ERR(read(s, nowhere, 4), EAGAIN);
+	CHECK(write(c, "data", 4) == 4);
+	CHECK_ERR(read(s, nowhere, 4), EFAULT);
+	CHECK(read(s, buf, 2) == 2 && !memcmp(buf, "da", 2));
+	CHECK(recv(s, buf, 2, 0) == 2);
+	CHECK_ERR(write(s, nowhere, 4), EFAULT);
+	CHECK(shutdown(s, SHUT_WR) == 0);
+	pipes_seen = 0;
+	CHECK_ERR(write(s, nowhere, 4), EPIPE);
+	CHECK(pipes_seen == 1 && writev(s, none, 2) == 0 && writev(s, none, 0) == 0);
+	CHECK_ERR(send(s, buf, 0, MSG_NOSIGNAL), EPIPE);
+	CHECK(setsockopt(c, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) == 0 && close(c) == 0);
+	CHECK_ERR(recv(s, buf, 2, MSG_PEEK), ECONNRESET);
+	CHECK(recv(s, buf, 2, MSG_PEEK) == 0);
+	CHECK(close(s) == 0 && close(ls) == 0);
+}
+
 int main(void)
 {
 	struct sigaction sa = {.sa_handler = on_pipe};
@@ -171,6 +202,7 @@ int main(void)
 	timeouts();
 	rights();
 	epoll_mix();
+	odd_reads();
 	printf("%s\n", check_failures ? "failed" : "ok");
 	return check_done();
 }
