@@ -118,6 +118,8 @@ static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 	struct tk_epoll *epoll = find_epoll(fast, files);
 	struct pollfd fd = {.events = POLLIN};
 
+	bool plain = given->may_tell;
+
 	fast->epoll = epoll;
 	given->quiet = given->may_tell = 0;
 	if (!epoll)
@@ -133,8 +135,9 @@ static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 		given->quiet = !poll(&fd, 1, 0);
 	}
 	epoll->alone = NULL;
+	given->quiet = given->quiet && plain;
 	/* What else is ready has its turn by the next collection: told twice, the first is all. */
-	given->may_tell = !epoll->partly;
+	given->may_tell = plain && !epoll->partly;
 }
 
 /* How much can be sent without the host refusing: it counts more than the bytes. */
@@ -228,6 +231,8 @@ static bool give_conn(struct tk_fast *fast, const struct tk_fdtable *files)
 	given->peer_len = given->tcp ? name_of(hostfd, get_peer, given->peer) : 0;
 	given->local_len = given->tcp ? name_of(hostfd, get_local, given->local) : 0;
 	given->budget = budget_of(hostfd);
+	/* The end and what is urgent only the host tells: the program may know of it by poll(2). */
+	given->may_tell = !(state.revents & (POLLRDHUP | POLLPRI));
 	give_input(fast, &follow, hostfd, state.revents);
 	return true;
 }

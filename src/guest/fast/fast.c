@@ -321,8 +321,12 @@ static long receive(struct call *c, const struct piece *pieces, u32 n, u32 flags
 {
 	struct tk_fast_state *state = c->state;
 	u32 left = c->given->in_len - state->in_pos, done = 0;
+	u64 total = sum(pieces, n);
 
-	if (!is_conn(c, c->a[0]) || flags & ~(u32)(MSG_PEEK | MSG_DONTWAIT) || !sum(pieces, n))
+	if (!is_conn(c, c->a[0]) || flags & ~(u32)(MSG_PEEK | MSG_DONTWAIT) || !total)
+		return PASS;
+	/* To who waits for edges less than was asked for means that there was no more. */
+	if (total > left && c->given->in_len == TK_IN_SIZE - 1)
 		return PASS;
 	if (!left && c->given->in_all && (state->nonblock || flags & MSG_DONTWAIT))
 		return did(c, TK_DID_NOTHING, 0, 0, -EAGAIN);
