@@ -600,8 +600,8 @@ static void kernel_area_touched(int conn)
 }
 
 /*
- * What is read ahead, and the pages that the shim writes; but not the fast path's record: garbage
- * there ends the program.
+ * What is read ahead, and the pages that the shim writes; but not how long the fast path's record
+ * is: garbage there ends the program.
  */
 static void read_ahead(int conn)
 {
@@ -611,8 +611,8 @@ static void read_ahead(int conn)
 	if (!sigsetjmp(stray, 1))
 		memset((void *)TK_SHIM_VA, 0x5a, PAGE_SIZE);
 	if (!sigsetjmp(stray, 1))
-		memset((void *)(TK_SHIM_VA + TK_RECORD_AT + PAGE_SIZE), 0x5a,
-		       TK_SHIM_SIZE - TK_RECORD_AT - PAGE_SIZE);
+		memset((void *)(TK_SHIM_VA + TK_RECORD_AT + TK_RECORD_COUNT + 4), 0x5a,
+		       TK_SHIM_SIZE - TK_RECORD_AT - TK_RECORD_COUNT - 4);
 	sigaction(SIGSEGV, &old, NULL);
 	munmap(have.file_shared, 4 * PAGE_SIZE);
 	munmap(have.memfd_map, 8 * PAGE_SIZE);
