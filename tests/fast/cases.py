@@ -305,10 +305,34 @@ def held_back(long):
                            [*steps, ("take", 80), ("shut",)], lines=2, everywhere=False)
 
 
+def filing(long):
+    """Files that the program opens meanwhile, and what it sends of them."""
+    for n in range(5):
+        for size in 0, 1, 100, 4095, 4096, 4097, 30000:
+            yield tunnel("file %d %d" % (n, size),
+                         ["stat:%d" % n, "open:%d" % n, "fstat", "fstat:1", "pread:%d:0" % size,
+                          "fread:%d" % size, "fread:%d" % size, "seek:0:1", "pread:9:%d" % size,
+                          "seek:5:0", "fread:3", "seek:-2:2", "fread:9", "seek:-1:0", "seek:3:9",
+                          "pread:5:-1", "fclose", "fclose", "fread:3", "read:3"], there=data(5))
+            yield tunnel("sendfile %d %d" % (n, size),
+                         ["open:%d" % n, "sendfile:%d:0" % size, "sendfile:%d:-1" % size, "seek:0:1",
+                          "sendfile:%d:60" % size, "fread:5", "write:3", "fclose", "sendfile:3:0"])
+    for words in ["put:1"], ["put:1", "leave"]:
+        yield tunnel("a file that changes",
+                     ["open:1", "pread:10:48", *words, "pread:10:48", "fread:60", "put:1", "read:1",
+                      "pread:10:48", "fstat", "put:1:70", "fstat", "fread:60", "pread:10:48", "stat:1",
+                      "put:1:100", "fread:60", "fclose", "open:1", "pread:10:48", "fclose"],
+                     there=data(5))
+    yield tunnel("numbers of files", ["dup", "open:1", "undup", "dup", "fclose", "dup2:12", "open:2",
+                                      "swap", "fclose", "undup", "open:3", "read:2", "close",
+                                      "fread:3"], there=data(5))
+    yield tunnel("identity", ["identity", "read:1", "identity"], there=data(5))
+
+
 FAMILIES = {name.replace("_", "-"): family for name, family in (
     ("reading", reading), ("writing", writing), ("telling", telling), ("ending", ending),
     ("urgent", urgent), ("breaking", breaking), ("pipelining", pipelining), ("keeping", keeping),
-    ("large", large), ("held_back", held_back))}
+    ("large", large), ("filing", filing), ("held_back", held_back))}
 
 
 class Maker:
@@ -353,6 +377,18 @@ class Maker:
         return self.chance.choice(("write:%d" % n, "send:%d:%d" % (n, self.chance.choice((0, DONTWAIT))),
                                    "writev:%d:%d" % (self.chance.randint(0, 8), n),
                                    "sendmsg:%d:0" % n))
+
+    def files(self):
+        """Some are longer, some shorter than what comes with an open(2)."""
+        chance, n = self.chance, min(self.size(), (20000 - self.written) // 8)
+        if chance.random() < 0.15 and n > 0:
+            self.written += n
+            return "sendfile:%d:%d" % (n, chance.choice((-1, 0, 90)))
+        return chance.choice(("open:%d" % chance.randint(0, 4), "stat:%d" % chance.randint(0, 4), "fstat",
+                              "fstat:1", "fread:%d" % self.size(), "fclose", "identity",
+                              "pread:%d:%d" % (self.size(), self.size()),
+                              "seek:%d:%d" % (self.size() - 9, chance.randint(0, 2)),
+                              "put:%d" % chance.randint(1, 3)))
 
     def events(self):
         events = 0
@@ -406,6 +442,8 @@ class Maker:
                 self.words.append(self.reads())
             elif what < 0.55:
                 self.words.append(self.writes())
+            elif what < 0.7:
+                self.words.append(self.files())
             elif what < 0.92 or self.ended or self.shut:
                 self.words.append(self.other())
             elif what < 0.98:
@@ -445,7 +483,7 @@ def reported(seed):
     maker = Maker(seed, ["level"])
     case = maker.make(seed)
     words = [w[:-2] if w.startswith("wait:") and w.endswith(":1") else w for w in maker.words
-             if w not in ("accept", "close")]
+             if w not in ("accept", "close") and not w.startswith("put:")]
     case.steps[0] = ("send", deeds(*words, "report") + case.steps[0][1].split(b"\n", 1)[1])
     case.lines = 0
     return case

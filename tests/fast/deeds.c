@@ -18,7 +18,9 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -376,6 +378,99 @@ static long do_report(struct talk *t, long unused, long unused2)
 	return outcome(send(t->conn, t->log, t->len, MSG_NOSIGNAL)) > 0;
 }
 
+static const char *name_of(long n)
+{
+	static char name[20];
+
+	snprintf(name, sizeof(name), "file%ld", n);
+	return name;
+}
+
+static long do_open(struct talk *t, long n, long unused)
+{
+	if (t->file >= 0)
+		return 0;
+	t->file = open(name_of(n), O_RDONLY | O_CLOEXEC);
+	return outcome(t->file);
+}
+
+static long say_stat(struct talk *t, long rc, const struct stat *st)
+{
+	if (!rc)
+		say(t, "%ld %o ", (long)st->st_size, st->st_mode);
+	return outcome(rc);
+}
+
+static long do_stat(struct talk *t, long n, long unused)
+{
+	struct stat st;
+
+	return say_stat(t, stat(name_of(n), &st), &st);
+}
+
+static long do_fstat(struct talk *t, long empty_path, long unused)
+{
+	struct stat st;
+	long rc = empty_path ? fstatat(t->file, "", &st, AT_EMPTY_PATH) : fstat(t->file, &st);
+
+	return say_stat(t, rc, &st);
+}
+
+static long say_file(struct talk *t, long rc)
+{
+	rc = outcome(rc);
+	say_data(t, buf, rc);
+	return rc;
+}
+
+static long do_fread(struct talk *t, long n, long unused)
+{
+	return say_file(t, read(t->file, buf, (size_t)n));
+}
+
+static long do_pread(struct talk *t, long n, long at)
+{
+	return say_file(t, pread(t->file, buf, (size_t)n, at));
+}
+
+static long do_seek(struct talk *t, long to, long whence)
+{
+	return outcome(lseek(t->file, to, (int)whence));
+}
+
+static long do_sendfile(struct talk *t, long n, long at)
+{
+	off_t from = at;
+	long rc = outcome(sendfile(t->conn, t->file, at < 0 ? NULL : &from, (size_t)n));
+
+	say(t, "at %ld ", (long)from);
+	return rc;
+}
+
+/* The file changes: by another descriptor, or, with a length, by its name. */
+static long do_put(struct talk *t, long n, long size)
+{
+	int fd = open(name_of(n), O_WRONLY | O_CLOEXEC);
+	long rc = size ? 0 : outcome(pwrite(fd, t->taken % 2 ? "odd" : "even", 3, 50));
+
+	close(fd);
+	return size ? outcome(truncate(name_of(n), size)) : rc;
+}
+
+static long do_fclose(struct talk *t, long unused, long unused2)
+{
+	int fd = t->file;
+
+	t->file = -1;
+	return outcome(close(fd));
+}
+
+static long do_identity(struct talk *t, long unused, long unused2)
+{
+	say(t, "%u %u ", getuid(), getgid());
+	return getpid() == syscall(SYS_gettid);
+}
+
 static long ready(struct talk *t, short events)
 {
 	struct pollfd fd = {.fd = t->conn, .events = events};
@@ -461,7 +556,8 @@ static long do_thread(struct talk *t, long unused, long unused2)
 	X(bad) X(ctl) X(wait) X(poll) X(select) X(nonblock) X(flags) X(waiting) X(shutdown)        \
 	X(close) X(dup) X(swap) X(undup) X(dup2) X(option) X(names) X(accept) X(leave) X(nap)      \
 	X(await) X(await_event) X(flushed) X(go) X(take) X(give) X(stuff) X(thread)    \
-	X(respond) X(report)
+	X(respond) X(report) X(open) X(stat) X(fstat) X(fread) X(pread) X(seek) X(sendfile) X(put)    \
+	X(fclose) X(identity)
 
 static const struct {
 	const char *name;

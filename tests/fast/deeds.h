@@ -5,9 +5,12 @@
 
 #include <stddef.h>
 
+#define TAKEN 98 /* exit status of a server whose port is taken (ways.py) */
+
 /* One request's connection, and what was found out by it. */
 struct talk {
 	int ep, listener, conn, twin; /* twin: a dup(2) of conn, or -1 */
+	int file;		   /* or -1 */
 	long taken;		   /* bytes that were read */
 	char log[1 << 16];
 	size_t len;

@@ -13,7 +13,7 @@ from ways import Client, Way, program
 # src/guest/layout.h: what the fast path shares with programs, and its code.
 SHIM, GIVEN, ENTRY, RELOAD = 0x7fffc00c0000, 0x7fffc00f2000, 0x7fffc0001000, 0x7fffc0004000
 PLACES = SHIM, GIVEN, ENTRY, RELOAD
-ENTRY_SIZE, CODE_SIZE, LEAPS = 0x400, 0x1800, 16  # hostile.c: what is leapt to, and how often in one request
+ENTRY_SIZE, CODE_SIZE, LEAPS = 0x400, 0x2800, 16  # hostile.c: what is leapt to, and how often in one request
 RELOAD_SIZE = 0x80
 # What comes natively is what must come, whatever RSP, TF or a timer.
 HONEST = "good/0", "alarm/0", "step/0", "stacks/1", "stacks/2", "stacks/3"

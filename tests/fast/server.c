@@ -23,7 +23,7 @@
 
 #define FIRST 4096
 
-static struct talk talk = {.twin = -1};
+static struct talk talk = {.twin = -1, .file = -1};
 
 void say(struct talk *to, const char *format, ...)
 {
@@ -102,7 +102,9 @@ static void serve(void)
 		;
 	if (talk.twin >= 0)
 		close(talk.twin);
-	talk.twin = -1;
+	if (talk.file >= 0)
+		close(talk.file);
+	talk.twin = talk.file = -1;
 	close(talk.conn);
 }
 
@@ -144,7 +146,7 @@ int main(int argc, char **argv)
 	talk.listener = open_listener(is_unix, argv[2]);
 	talk.ep = epoll_create1(0);
 	if (talk.listener < 0 || talk.ep < 0)
-		return 1;
+		return TAKEN;
 	if (nonblock)
 		fcntl(talk.listener, F_SETFL, O_NONBLOCK);
 	if (!strcmp(mode, "edge"))

@@ -18,6 +18,8 @@ from suite import ROOT, Failed, build_c, cut, SANITIZER_MARKS  # noqa: E402
 CACHE = os.path.join(ROOT, "tests", ".cache", "fast")
 PATIENCE = 30
 building = threading.Lock()
+FILES = 0, 100, 4096, 20000  # sizes of file0, ...: in each server's directory
+TAKEN = 98  # exit status of a server whose port somebody else has
 # Options before "run"; None: without a machine. Requests that wait long are meant to.
 SLOW = ["--allow-all", "-e", "-t", "1", "--max-stall-time", "60", "--max-request-time", "60"]
 WAYS = {
@@ -50,28 +52,39 @@ class Way:
     def __init__(self, kvmserver, way, argv, mode, options=()):
         self.name, self.mode = way, mode
         self.directory = tempfile.mkdtemp(prefix="tinykvm-fast.")
-        if mode.startswith("unix-"):
+        self.argv = argv
+        if WAYS[way] is not None:
+            self.argv = [kvmserver, *WAYS[way], *options, "run", *argv]
+        self.seen = 0
+        for i, size in enumerate(FILES):
+            with open(os.path.join(self.directory, "file%d" % i), "wb") as f:
+                f.write(bytes(97 + k * 7 % 26 for k in range(size)))
+
+    def __enter__(self):
+        self.out = open(os.path.join(self.directory, "out"), "w+b")
+        try:
+            for attempts in range(5):
+                self.start()
+                if self.proc.poll() != TAKEN:
+                    return self
+            raise Failed("no port is free")
+        except BaseException:
+            self.__exit__(None)
+            raise
+
+    def start(self):
+        """It listens, or has ended as its port was taken."""
+        if self.mode.startswith("unix-"):
             self.where = os.path.join(self.directory, "socket")
         else:
             with socket.socket() as s:
                 s.bind(("127.0.0.1", 0))
                 self.where = str(s.getsockname()[1])
-        argv = [w.replace("@WHERE@", self.where) for w in argv]
-        if WAYS[way] is not None:
-            argv = [kvmserver, *WAYS[way], *options, "run", *argv]
-        self.argv = argv
-        self.seen = 0
-
-    def __enter__(self):
-        self.out = open(os.path.join(self.directory, "out"), "w+b")
-        self.proc = subprocess.Popen(self.argv, cwd=self.directory, stdin=subprocess.DEVNULL,
+        argv = [w.replace("@WHERE@", self.where) for w in self.argv]
+        self.proc = subprocess.Popen(argv, cwd=self.directory, stdin=subprocess.DEVNULL,
                                      stdout=self.out, stderr=self.out, start_new_session=True)
-        try:
-            self.wait_until(self.answers if self.name in ("native", "plain") else self.is_loaded)
-        except BaseException:
-            self.__exit__(None)
-            raise
-        return self
+        up = self.answers if self.name in ("native", "plain") else self.is_loaded
+        self.wait_until(lambda: self.proc.poll() == TAKEN or up())
 
     def __exit__(self, kind, *unused):
         if self.proc.poll() is None:
@@ -90,7 +103,7 @@ class Way:
     def wait_until(self, condition, seconds=PATIENCE):
         end = time.monotonic() + seconds
         while not condition():
-            if self.proc.poll() is not None:
+            if self.proc.poll() not in (None, TAKEN):
                 raise Failed("%s ended with %d\n%s" % (self.name, self.proc.returncode,
                                                        cut(self.output())))
             if time.monotonic() > end:
