@@ -272,6 +272,9 @@ static long do_epoll_wait(struct call *c, bool at_once)
 	if (state->conn == TK_CONN_OPEN && state->registered &&
 	    (state->shut || (state->events & POLL_ET && !state->known)))
 		return PASS;
+	/* How much more can be sent only the host knows then. */
+	if (state->registered && state->events & POLL_OUT && c->given->budget <= state->spent)
+		return PASS;
 	event.events = ready_events(c);
 	event.data = state->data;
 	if (event.events && !c->given->may_tell)
