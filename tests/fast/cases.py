@@ -32,8 +32,10 @@ def deeds(*words):
     return b"\1 " + ",".join(words).encode() + b"\n"
 
 
-def tunnel(name, words, *steps, there=b"", mode="level", **more):
-    return Case(name, [("send", deeds(*words) + there), *steps], mode=mode, **more)
+def tunnel(name, words, *steps, there=b"", mode="level", small=False, **more):
+    """small: a buffer for what comes that is soon full."""
+    first = [("small", 4096)] * small
+    return Case(name, [*first, ("send", deeds(*words) + there), *steps], mode=mode, **more)
 
 
 def request(path="/http", body=b"", headers="", close=False):
@@ -111,6 +113,15 @@ def telling(long):
             for events in modes:
                 yield tunnel("events %x" % (events | how), ["nonblock:1", *waits(events | how)],
                              there=data(20), mode=mode)
+    for how in 0, ET, ONESHOT:
+        # What was sent is not acknowledged; more can be sent all the same.
+        for later in [], ["leave"]:
+            yield tunnel("unacknowledged %x" % how,
+                         ["nonblock:1", "write:100000", "nap:20",
+                          "ctl:%d:%d" % (ADD, IN | OUT | how), "wait:0", *later, "wait:0", "leave", "wait:0",
+                          "ctl:%d:%d" % (MOD, IN | OUT | how), "read:4", *later, "wait:0", "poll:5:0",
+                          "select", "leave", "wait:0"],
+                         ("sleep", 0.06), there=data(10), small=True)
     for n in 16000, 20000, 40000:
         # "Less than was asked for" means that there was no more (epoll(7)): then it waits for an edge.
         yield tunnel("an edge for %d" % n,
@@ -471,7 +482,8 @@ def random_http(seed, modes):
         steps += [("send", text[begin:end]), ("sleep", chance.choice((0, 0.001)))]
     if chance.random() < 0.3:
         steps.append(("shut",))
-    return http("seed %d" % seed, steps, mode=chance.choice(modes))
+    # A unix socket may be full before a request is there as a whole, for which kvmserver waits.
+    return http("seed %d" % seed, steps, mode=chance.choice([m for m in modes if "unix" not in m]))
 
 
 def random_case(seed, modes):

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from suite import ROOT, Failed, build_c, cut, SANITIZER_MARKS  # noqa: E402
 
 CACHE = os.path.join(ROOT, "tests", ".cache", "fast")
-PATIENCE = 30
+PATIENCE = 12
 building = threading.Lock()
 FILES = 0, 100, 4096, 20000  # sizes of file0, ...: in each server's directory
 TAKEN = 98  # exit status of a server whose port somebody else has
@@ -165,6 +165,7 @@ class Client:
         self.sock.close()
 
     def do(self, steps):
+        broken = False
         try:
             broken = self.try_to(lambda: [getattr(self, "do_" + n)(*a) for n, *a in steps])
             while not self.end:
