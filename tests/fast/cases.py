@@ -117,7 +117,7 @@ def telling(long):
         # What was sent is not acknowledged; more can be sent all the same.
         for later in [], ["leave"]:
             yield tunnel("unacknowledged %x" % how,
-                         ["nonblock:1", "write:100000", "nap:20",
+                         ["nonblock:1", "write:12000", "nap:20",
                           "ctl:%d:%d" % (ADD, IN | OUT | how), "wait:0", *later, "wait:0", "leave", "wait:0",
                           "ctl:%d:%d" % (MOD, IN | OUT | how), "read:4", *later, "wait:0", "poll:5:0",
                           "select", "leave", "wait:0"],
