@@ -75,6 +75,12 @@ static void say_limit(struct tkvm_result *result)
 		 result->limit == TKVM_LIMIT_TIME ? "time" : "memory");
 }
 
+/* The end of most runs, and of every request: not worth a format. */
+static void say(struct tkvm_result *result, const char *text)
+{
+	memcpy(result->message, text, strlen(text) + 1);
+}
+
 void tk_machine_result(struct tkvm_machine *machine, struct tkvm_result *result)
 {
 	const struct tk_proc *proc = &machine->proc;
@@ -82,8 +88,7 @@ void tk_machine_result(struct tkvm_machine *machine, struct tkvm_result *result)
 	*result = (struct tkvm_result){.status = proc->exit_status, .signal = proc->term_signal};
 	if (!proc->exiting) {
 		result->outcome = machine->suspended;
-		snprintf(result->message, sizeof(result->message), "%s",
-			 machine->suspended == TKVM_IDLE ? "idle" : "interrupted");
+		say(result, machine->suspended == TKVM_IDLE ? "idle" : "interrupted");
 	} else if (machine->failed) {
 		result->outcome = TKVM_FAILED;
 		say_failure(machine, result);

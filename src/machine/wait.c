@@ -119,6 +119,12 @@ static void scatter(struct tkvm_machine *machine)
 	}
 }
 
+static void set_pace(struct tkvm_machine *machine, bool found)
+{
+	machine->poll_ns = TK_MAX(found ? 0 : 2 * machine->poll_ns, (s64)POLL_MIN_NS);
+	machine->poll_ns = TK_MIN(machine->poll_ns, (s64)POLL_MAX_NS);
+}
+
 /* True if any task is to run on. */
 static bool poll_now(struct tkvm_machine *machine, s64 now)
 {
@@ -129,8 +135,7 @@ static bool poll_now(struct tkvm_machine *machine, s64 now)
 	found = gather(machine, &n) && n && poll(machine->pollfds, n, 0) > 0;
 	if (found)
 		scatter(machine);
-	machine->poll_ns = TK_MAX(found ? 0 : 2 * machine->poll_ns, (s64)POLL_MIN_NS);
-	machine->poll_ns = TK_MIN(machine->poll_ns, (s64)POLL_MAX_NS);
+	set_pace(machine, found);
 	return found;
 }
 
@@ -212,7 +217,9 @@ void tk_machine_look(struct tkvm_machine *machine)
 	tk_timers_run(proc);
 	proc->attention = false;
 	woken = wake_expired(proc, now);
-	if (any_waits_for_fds(proc) && now - machine->last_poll >= machine->poll_ns)
+	/* If nobody can run, tk_machine_wait() is next. */
+	if (runnable(proc) && any_waits_for_fds(proc) &&
+	    now - machine->last_poll >= machine->poll_ns)
 		woken |= poll_now(machine, now);
 	if (now >= machine->slice_end) {
 		machine->slice_end = now + TK_SLICE_NS;
@@ -246,19 +253,22 @@ static void nap(struct tkvm_machine *machine, const struct timespec *timeout)
 }
 
 /*
- * Nobody waits for anything that is already there, and the embedder has other plans than waiting
- * for the rest: the run ends. @n as gather() left it.
+ * If nobody waits for anything that is already there, the embedder may have other plans than
+ * waiting for the rest: the run ends. Returns what poll(2) did, 0 without a look. @n as gather()
+ * left it.
  */
-static bool is_idle(struct tkvm_machine *machine, size_t n, s64 when, s64 now)
+static int look_if_idle(struct tkvm_machine *machine, size_t n, s64 when, s64 now)
 {
+	int rc;
+
 	if (!machine->idle || when <= now || machine->proc.attention)
-		return false;
-	if (poll(machine->pollfds, n + 1, 0))
-		return false;
-	if (machine->idle(machine->idle_ctx) != 1)
-		return false;
-	machine->suspended = TKVM_IDLE;
-	return true;
+		return 0;
+	rc = poll(machine->pollfds, n + 1, 0);
+	if (!rc && machine->idle(machine->idle_ctx) == 1) {
+		machine->suspended = TKVM_IDLE;
+		set_pace(machine, false);
+	}
+	return rc;
 }
 
 void tk_machine_wait(struct tkvm_machine *machine)
@@ -278,10 +288,13 @@ void tk_machine_wait(struct tkvm_machine *machine)
 		nap(machine, timeout);
 		return;
 	}
-	if (is_idle(machine, n, when, now))
+	rc = look_if_idle(machine, n, when, now);
+	if (machine->suspended)
 		return;
-	rc = ppoll(machine->pollfds, n + 1, timeout, NULL);
+	if (!rc)
+		rc = ppoll(machine->pollfds, n + 1, timeout, NULL);
 	machine->last_poll = tk_now_ns();
+	set_pace(machine, rc > 0 && machine->last_poll - now < POLL_MIN_NS);
 	if (rc > 0) {
 		machine->kicked |= machine->pollfds[n].revents != 0;
 		scatter(machine);
