@@ -7,7 +7,7 @@
 
 /*
  * Make the object of @size bytes that begins with its struct tk_file (calloc) over @hostfd,
- * which is consumed in every case. NULL: out of memory. @name: what /proc/self/fd shows.
+ * which is consumed in every case. NULL: out of memory. @name: what /proc/self/fd shows, or NULL.
  */
 void *tk_anon_new(size_t size, const struct tk_file_ops *ops, int hostfd, int flags,
 		  const char *name);

@@ -62,6 +62,13 @@ void tk_file_put(struct tk_file *file)
 	free(file);
 }
 
+const char *tk_file_name(struct tk_file *file)
+{
+	if (!file->path && file->ops->name)
+		file->path = file->ops->name(file);
+	return file->path;
+}
+
 int tk_file_stat(struct tk_file *file, struct stat *st)
 {
 	if (file->ops->stat)

@@ -41,6 +41,9 @@ struct tk_file_ops {
 	ssize_t (*writev)(struct tk_file *file, const struct iovec *iov, int n, const s64 *pos);
 	/* New absolute offset; may set file->pos. NULL: -ESPIPE */
 	s64 (*seek)(struct tk_file *file, s64 offset, int whence);
+	/* What @path becomes when it is asked for and was not set, allocated. NULL: it stays NULL
+	 */
+	char *(*name)(struct tk_file *file);
 	/* NULL: fstat of the host descriptor */
 	int (*stat)(struct tk_file *file, struct stat *st);
 	/* Linux getdents64 records into the VMM's buffer @buf; bytes, 0 at the end. NULL: -ENOTDIR
@@ -96,7 +99,11 @@ struct tk_file {
 	bool used;	       /* looked up by the guest since the last reset */
 	bool memfd;	       /* frozen: a fork has content of its own */
 	bool altered;	       /* changed in a way that only a new object undoes */
-	char *path; /* guest path at open, or "pipe:[7]", "socket:[8]": what /proc/self/fd shows */
+	/*
+	 * Guest path at open, or "pipe:[7]", "socket:[8]": what /proc/self/fd shows. Of kinds that
+	 * have ops->name NULL until tk_file_name().
+	 */
+	char *path;
 };
 
 /*
@@ -111,6 +118,8 @@ void tk_file_join(struct tk_file *a, struct tk_file *b);
 
 /* fstat(2) of any kind: ops->stat, or the host descriptor's. */
 int tk_file_stat(struct tk_file *file, struct stat *st) TK_MUST_CHECK;
+/* @path. Before anybody, or an image, sees it. */
+const char *tk_file_name(struct tk_file *file);
 void tk_file_put(struct tk_file *file); /* frees the object (with free()) when refs reach 0 */
 
 /* As OPEN_FMODE() in the kernel: access mode 3 (for ioctl only) permits neither. */

@@ -211,7 +211,7 @@ static int from_file(const struct tk_ns *ns, const struct tk_fdtable *files, int
 		return -EBADF;
 	out->file = tk_file_get(file);
 	out->may = file->may;
-	snprintf(out->guest, sizeof(out->guest), "%s", file->path ? file->path : "");
+	snprintf(out->guest, sizeof(out->guest), "%s", tk_file_name(file) ? file->path : "");
 	return 0;
 }
 

@@ -79,6 +79,8 @@ int tk_sock_freeze(struct tk_file *file)
 {
 	struct tk_sock *sock = tk_sock_of(file);
 
+	if (!tk_file_name(file))
+		return -ENOMEM;
 	sock->dead = !sock->pair && !sock->listening && is_connection(sock);
 	return sock->pair ? note_received(sock) : 0;
 }

@@ -205,8 +205,21 @@ static int sock_stat(struct tk_file *file, struct stat *st)
 	return fstat(tk_sock_host(tk_sock_of(file)), st) ? -errno : 0;
 }
 
+/* Connections mostly go without anybody having asked. */
+static char *sock_name(struct tk_file *file)
+{
+	struct stat st;
+	char name[40];
+
+	if (sock_stat(file, &st))
+		return NULL;
+	snprintf(name, sizeof(name), "socket:[%lu]", (unsigned long)st.st_ino);
+	return strdup(name);
+}
+
 static const struct tk_file_ops sock_ops = {
 	.kind = "socket",
+	.name = sock_name,
 	.stat = sock_stat,
 	.readv = sock_readv,
 	.writev = sock_writev,
@@ -235,17 +248,13 @@ int tk_sock_new(struct tk_file **ret, struct tk_net *net, const struct tk_policy
 		int hostfd, int family, int type, int protocol, int flags)
 {
 	struct tk_sock *sock;
-	struct stat st = {0};
-	char name[40];
 	u64 held = buffer_size(hostfd, family, type);
 
 	if (!tk_budget_fits(net->host_memory, held)) {
 		close(hostfd);
 		return -ENOBUFS;
 	}
-	fstat(hostfd, &st);
-	snprintf(name, sizeof(name), "socket:[%lu]", (unsigned long)st.st_ino);
-	sock = tk_anon_new(sizeof(*sock), &sock_ops, hostfd, O_RDWR | flags, name);
+	sock = tk_anon_new(sizeof(*sock), &sock_ops, hostfd, O_RDWR | flags, NULL);
 	if (!sock)
 		return -ENOMEM;
 	sock->net = net;

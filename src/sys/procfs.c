@@ -94,9 +94,14 @@ static void find_row(struct place *place)
 static void find_fd(struct place *place, const char *number, int what)
 {
 	const char *end = take_number(number, &place->at.number);
+	struct tk_file *file = NULL;
 
-	if (end && !*end && tk_fd_get(&place->at.proc->files, (u64)place->at.number))
-		place->what = what;
+	if (end && !*end)
+		file = tk_fd_get(&place->at.proc->files, (u64)place->at.number);
+	if (!file)
+		return;
+	(void)tk_file_name(file);
+	place->what = what;
 }
 
 static void find_in_task(struct place *place)

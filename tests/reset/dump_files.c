@@ -34,9 +34,9 @@
 typedef unsigned long long ull;
 
 /* Inode numbers and the like are different in every copy. */
-static void dump_name(const struct tk_file *file, struct tk_buf *out)
+static void dump_name(struct tk_file *file, struct tk_buf *out)
 {
-	const char *path = file->path ? file->path : "-";
+	const char *path = tk_file_name(file) ? file->path : "-";
 
 	if (!strncmp(path, "pipe:", 5) || !strncmp(path, "socket:", 7))
 		say(" %.5s", path);

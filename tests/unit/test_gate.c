@@ -6,11 +6,13 @@
 #include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -216,6 +218,22 @@ static u32 epoll_events(int ep)
 
 	fake_get(&fake, at, &event, sizeof(event));
 	return n ? event.events : 0;
+}
+
+/* Its name costs a host call and memory: who does not ask does not pay. */
+static void test_connections_are_named_when_asked(void **state)
+{
+	int theirs, host = offer(&theirs);
+	char want[40];
+	struct tk_file *file = tk_fd_get(&fake.proc.files, (u64)accept_one());
+	struct stat st;
+
+	assert_null(file->path);
+	assert_int_equal(fstat(host, &st), 0);
+	snprintf(want, sizeof(want), "socket:[%lu]", (unsigned long)st.st_ino);
+	assert_string_equal(tk_file_name(file), want);
+	assert_string_equal(file->path, want);
+	close(theirs);
 }
 
 static void test_edges_and_levels(void **state)
@@ -488,6 +506,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_host_queue_is_not_seen),
 		TEST(test_offers_come_in_order),
+		TEST(test_connections_are_named_when_asked),
 		TEST(test_edges_and_levels),
 		TEST(test_reset_hands_offers_back),
 		TEST(test_shutdown_stays_here),
