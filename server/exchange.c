@@ -84,7 +84,7 @@ static void note_answer(struct ks_exchange *exchange)
 }
 
 /* A piece of what was sent, up to @left bytes of it. Returns how much was dealt with. */
-static size_t follow_piece(struct ks_exchange *exchange, char *data, size_t left)
+static size_t follow_piece(struct ks_exchange *exchange, char *data, size_t left, bool stable)
 {
 	struct ks_http *http = &exchange->conn->http;
 	struct iovec from = {data, left}, to = {exchange->buf, exchange->buf_size};
@@ -94,6 +94,10 @@ static size_t follow_piece(struct ks_exchange *exchange, char *data, size_t left
 		n = (ssize_t)(left < http->skip_out ? left : http->skip_out);
 		ks_http_output_body(http, (uint64_t)n);
 		return (size_t)n;
+	}
+	if (stable) {
+		ks_http_output(http, data, left);
+		return left;
 	}
 	if (from.iov_len > to.iov_len)
 		from.iov_len = to.iov_len;
@@ -106,7 +110,7 @@ static size_t follow_piece(struct ks_exchange *exchange, char *data, size_t left
 	return (size_t)n;
 }
 
-static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len)
+static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len, unsigned int how)
 {
 	struct ks_exchange *exchange = ctx;
 	struct ks_http *http = &exchange->conn->http;
@@ -117,13 +121,14 @@ static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len)
 	if (http->tunnel)
 		exchange->stall.waited = 0;
 	http->response_begun = true;
+	exchange->conn->finished |= (how & TKVM_SENT_ENDED) != 0;
 	for (int i = 0; i < n && len && !http->tunnel && !http->lost; i++) {
 		size_t left = iov[i].iov_len < len ? iov[i].iov_len : len;
 		char *data = iov[i].iov_base;
 
 		len -= left;
 		while (left && !http->tunnel && !http->lost) {
-			size_t done = follow_piece(exchange, data, left);
+			size_t done = follow_piece(exchange, data, left, how & TKVM_SENT_STABLE);
 
 			data += done;
 			left -= done;

@@ -74,6 +74,17 @@ enum tkvm_release {
 	TKVM_REFUSED	/* it never accepted the connection */
 };
 
+/* How bytes were sent: flags. */
+enum tkvm_sent {
+	/* They can be read without harm, and do not change, while the callee looks. */
+	TKVM_SENT_STABLE = 1,
+	/*
+	 * The end of the connection went out behind them, by shutdown(2), as that is what the
+	 * program does next: shut() or released() follows.
+	 */
+	TKVM_SENT_ENDED = 2
+};
+
 /*
  * What becomes of a connection that was offered. All are called by the thread that runs, resets or
  * destroys the machine, and must not call the library for that machine. NULL: not of interest.
@@ -92,8 +103,11 @@ struct tkvm_connection_ops {
 	size_t (*input)(void *ctx, int fd, size_t wanted);
 	/* It took @len bytes. */
 	void (*took)(void *ctx, size_t len);
-	/* It sent the first @len bytes of @iov, which may change behind the callee's back. */
-	void (*sent)(void *ctx, const struct iovec *iov, int n, size_t len);
+	/*
+	 * It sent the first @len bytes of @iov, which may change or vanish behind the callee's
+	 * back unless @how (enum tkvm_sent) says otherwise.
+	 */
+	void (*sent)(void *ctx, const struct iovec *iov, int n, size_t len, unsigned int how);
 	/* It called shutdown(2), which was done. */
 	void (*shut)(void *ctx, int how);
 	/*

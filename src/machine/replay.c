@@ -10,9 +10,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 
+#include "machine/early.h"
 #include "machine/replay.h"
 #include "net/gate.h"
 #include "net/opts.h"
@@ -28,7 +28,8 @@ struct replay {
 	const struct tk_given *given;
 	struct tk_fast_state state; /* as it is after the entries so far */
 	struct tk_sock *conn;
-	bool touched; /* the registration */
+	bool touched;	       /* the registration */
+	struct tk_early early; /* what is left of it */
 };
 
 static bool is_open(const struct replay *r)
@@ -79,11 +80,17 @@ static int do_receive(struct replay *r, u64 n)
 	return 0;
 }
 
-static bool is_broken(const struct tk_sock *sock)
+/* True: it is out, by now or since before the first entry. */
+static bool send_out(struct replay *r, const u8 *data, size_t len)
 {
-	struct pollfd fd = {.fd = sock->file.hostfd};
+	int hostfd = r->conn->file.hostfd;
 
-	return poll(&fd, 1, 0) > 0 && fd.revents & (POLLERR | POLLHUP);
+	if (r->early.sends) {
+		r->early.sends--;
+		return true;
+	}
+	return !r->early.broken && !tk_early_broken(hostfd) &&
+	       tk_early_send_one(hostfd, data, len, 0);
 }
 
 /*
@@ -95,18 +102,19 @@ static int do_send(struct replay *r, u64 at, u64 n)
 {
 	struct tk_fast_state *state = &r->state;
 	u64 left = r->given->budget - state->spent;
-	struct iovec iov = {.iov_base = r->fast->out + state->out, .iov_len = n};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	u8 *data = r->fast->out + state->out;
+	unsigned int how = TKVM_SENT_STABLE;
 
 	if (!is_open(r) || state->shut || at != state->out || !n || n > TK_OUT_SIZE - state->out ||
 	    n + TK_FAST_OVERHEAD > left)
 		return -EPROTO;
 	state->out += (u32)n;
 	state->spent += (u32)n + TK_FAST_OVERHEAD;
-	if (is_broken(r->conn))
+	if (!send_out(r, data, n))
 		return 0;
-	if (tk_sock_send(r->conn, &msg, 0) != (ssize_t)n)
-		shutdown(r->conn->file.hostfd, SHUT_RDWR);
+	if (r->early.ended && !r->early.sends)
+		how |= TKVM_SENT_ENDED;
+	tk_sock_sent(r->conn, data, n, how);
 	return 0;
 }
 
@@ -254,6 +262,7 @@ int tk_replay(struct tk_fast *fast, struct tk_proc *proc, const struct tk_fast_e
 		.given = fast->given,
 		.state = fast->given->state,
 		.conn = fast->conn,
+		.early = tk_early_send(fast, entries, n),
 	};
 
 	for (u32 i = 0; i < n; i++) {

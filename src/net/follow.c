@@ -110,12 +110,12 @@ int tk_follow_unread(struct tk_sock *sock, int n)
 	return n > 0 && may < (size_t)n ? (int)may : n;
 }
 
-void tk_follow_sent(struct tk_sock *sock, const struct msghdr *msg, size_t len)
+void tk_follow_sent(struct tk_sock *sock, const struct msghdr *msg, size_t len, unsigned int how)
 {
 	const struct tk_follow *follow = &sock->follow;
 
 	if (follow->ops->sent)
-		follow->ops->sent(follow->ctx, msg->msg_iov, (int)msg->msg_iovlen, len);
+		follow->ops->sent(follow->ctx, msg->msg_iov, (int)msg->msg_iovlen, len, how);
 	/* The answer may have opened the way for more input (101 Switching Protocols). */
 	if (sock->file.muted && follow->ops->input)
 		mute(sock, !follow->ops->input(follow->ctx, sock->file.hostfd, 1));

@@ -18,7 +18,8 @@ void tk_follow_begin(struct tk_sock *sock, const struct tkvm_connection_ops *ops
 ssize_t tk_follow_recv(struct tk_sock *sock, struct msghdr *msg, int flags);
 /* Of @n bytes that lie in it, followed or not, so many are for the program's eyes. */
 int tk_follow_unread(struct tk_sock *sock, int n);
-void tk_follow_sent(struct tk_sock *sock, const struct msghdr *msg, size_t len);
+/* @how: enum tkvm_sent */
+void tk_follow_sent(struct tk_sock *sock, const struct msghdr *msg, size_t len, unsigned int how);
 void tk_follow_shut(struct tk_sock *sock, int how);
 
 /* The last reference went: hand the host's socket back. */

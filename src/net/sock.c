@@ -107,8 +107,17 @@ ssize_t tk_sock_send(struct tk_sock *sock, const struct msghdr *msg, int flags)
 	if (rc < 0)
 		return -errno;
 	if (rc > 0 && sock->follow.ops)
-		tk_follow_sent(sock, msg, (size_t)rc);
+		tk_follow_sent(sock, msg, (size_t)rc, 0);
 	return rc;
+}
+
+void tk_sock_sent(struct tk_sock *sock, void *data, size_t len, unsigned int how)
+{
+	struct iovec iov = {.iov_base = data, .iov_len = len};
+	const struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (sock->follow.ops)
+		tk_follow_sent(sock, &msg, len, how);
 }
 
 ssize_t tk_sock_recv(struct tk_sock *sock, struct msghdr *msg, int flags)

@@ -95,6 +95,9 @@ bool tk_sock_is_stream(const struct tk_sock *sock);
 ssize_t tk_sock_send(struct tk_sock *sock, const struct msghdr *msg, int flags);
 ssize_t tk_sock_recv(struct tk_sock *sock, struct msghdr *msg, int flags);
 
+/* The VMM has sent @data for the program. @how: enum tkvm_sent, for who follows the connection. */
+void tk_sock_sent(struct tk_sock *sock, void *data, size_t len, unsigned int how);
+
 /* SO_RCVTIMEO or SO_SNDTIMEO in ns, TK_FOREVER if not set. */
 s64 tk_sock_timeout(const struct tk_sock *sock, int opt);
 

@@ -51,7 +51,7 @@ static void on_took(void *ctx, size_t len)
 		seen.may -= len;
 }
 
-static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len)
+static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len, unsigned int how)
 {
 	assert_true(seen.sent + len < sizeof(seen.text));
 	memcpy(seen.text + seen.sent, iov[0].iov_base, len);
