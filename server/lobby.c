@@ -414,15 +414,15 @@ static struct ks_conn *sort_out(struct ks_lobby *lobby, struct ks_conn *conn, vo
 	return NULL;
 }
 
-struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf, size_t size,
-			      enum ks_lobby_what *what)
+struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, struct ks_vigil *vigil, int timeout_ms,
+			      void *buf, size_t size, enum ks_lobby_what *what)
 {
 	struct epoll_event event;
 	struct ks_source *source;
 	struct ks_conn *conn;
 
 	*what = KS_LOBBY_NOTHING;
-	if (epoll_wait(lobby->epoll, &event, 1, timeout_ms) <= 0)
+	if (ks_vigil_wait(vigil, lobby->epoll, &event, timeout_ms) <= 0)
 		return NULL;
 	source = event.data.ptr;
 	*what = source->kind == KS_BELL ? KS_LOBBY_NOTHING : KS_LOBBY_SOME;

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "conn.h"
+#include "vigil.h"
 
 struct ks_lobby;
 
@@ -43,7 +44,8 @@ void ks_lobby_limit(struct ks_lobby *lobby, uint64_t max_open);
 void ks_lobby_free(struct ks_lobby *lobby);
 
 /*
- * Wait up to @timeout_ms for a connection with a request; @buf of @size bytes is used to look.
+ * Wait up to @timeout_ms for a connection with a request; @buf of @size bytes is used to look,
+ * and @vigil is of the thread.
  * NULL: none came; *@what then tells why. Any thread.
  */
 enum ks_lobby_what {
@@ -51,8 +53,8 @@ enum ks_lobby_what {
 	KS_LOBBY_NOTHING,
 	KS_LOBBY_REFUSED /* one was answered with status 400 */
 };
-struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, int timeout_ms, void *buf, size_t size,
-			      enum ks_lobby_what *what);
+struct ks_conn *ks_lobby_next(struct ks_lobby *lobby, struct ks_vigil *vigil, int timeout_ms,
+			      void *buf, size_t size, enum ks_lobby_what *what);
 
 /*
  * Wait up to @timeout_s seconds for a connection that may take long (turns.h) and waits for the

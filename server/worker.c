@@ -434,13 +434,14 @@ static bool is_current(const struct ks_worker *worker)
 static void serve_clients(struct ks_worker *worker)
 {
 	struct ks_pool *pool = worker->pool;
+	struct ks_vigil vigil = {0};
 	int nothings = 0;
 
 	/* When it stops, what has come is served: the bell alone, twice, says that this is all. */
 	while (!atomic_load(&pool->hurry) && nothings < 2) {
 		bool stopping = atomic_load(&pool->stopping);
 		enum ks_lobby_what what;
-		struct ks_conn *conn = ks_lobby_next(pool->lobby, stopping ? 0 : WAIT_MS,
+		struct ks_conn *conn = ks_lobby_next(pool->lobby, &vigil, stopping ? 0 : WAIT_MS,
 						     worker->buf, sizeof(worker->buf), &what);
 
 		nothings = stopping && what == KS_LOBBY_NOTHING ? nothings + 1 : 0;
