@@ -198,12 +198,15 @@ void tk_machine_look(struct tkvm_machine *machine)
 	s64 now;
 
 	machine->look = false;
+	now = tk_now_ns();
+	/* It may have gone off since the last run. The program would only start to be stopped. */
+	if (machine->armed <= now) {
+		machine->armed = TK_FOREVER;
+		machine->kicked = true;
+	}
 	if (machine->kicked)
 		tk_kick_drain();
 	machine->kicked = false;
-	now = tk_now_ns();
-	if (machine->armed <= now)
-		machine->armed = TK_FOREVER;
 	take_signals(machine);
 	if (atomic_exchange(&machine->interrupt, false)) {
 		machine->suspended = TKVM_INTERRUPTED;

@@ -314,6 +314,44 @@ static void test_who_only_waits_needs_no_new_files(void **state)
 	expect_steady("receiver");
 }
 
+static uint64_t exits(struct tkvm_machine *machine)
+{
+	struct tkvm_stats stats = {.size = sizeof(stats)};
+
+	assert_int_equal(tkvm_machine_stats(machine, &stats), 0);
+	return stats.exits;
+}
+
+/* The fewest that one of several requests takes, each @pause_ms after the one before. */
+static uint64_t fewest_exits(struct tkvm_machine *fork, unsigned int pause_ms)
+{
+	uint64_t fewest = UINT64_MAX, before, n;
+
+	for (int i = 0; i < 12; i++) {
+		usleep(1000 * pause_ms);
+		before = exits(fork);
+		request(fork, "one", "one 1 8");
+		n = exits(fork) - before;
+		fewest = i && n < fewest ? n : fewest;
+		reset(fork);
+	}
+	return fewest;
+}
+
+/* The timer that bounds a run (TK_FAST_NS) is not stopped with it, and goes off in the pause. */
+static void test_who_comes_late_pays_no_exit(void **state)
+{
+	struct tkvm_machine *master = boot("epoll"), *fork;
+	struct tkvm_image *image;
+
+	expect_idle(master);
+	image = freeze(master);
+	fork = make_fork(image);
+	tkvm_image_put(image);
+	assert_int_equal(fewest_exits(fork, 15), fewest_exits(fork, 0));
+	tkvm_machine_destroy(fork);
+}
+
 static void test_threads_fork_one_image(void **state)
 {
 	struct tkvm_machine *master = boot("epoll");
@@ -551,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_a_warm_fork_is_reset_by_copying),
 		cmocka_unit_test(test_who_only_waits_needs_no_new_files),
+		cmocka_unit_test(test_who_comes_late_pays_no_exit),
 		cmocka_unit_test(test_threads_fork_one_image),
 		cmocka_unit_test(test_clocks_stand_still_in_an_image),
 		cmocka_unit_test(test_rest_is_what_the_earliest_timer_has_to_go),
