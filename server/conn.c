@@ -17,7 +17,12 @@
 #include "conn.h"
 
 /* Unix sockets hold more than that, but not always much more. */
-#define UNIX_BODY    32768
+#define UNIX_BODY 32768
+/*
+ * A unix socket counts what each write takes of the kernel's memory: with writes of one byte it is
+ * full, to who asks poll(2), behind 69 of them. Whether it is its reader is not told.
+ */
+#define UNIX_FEWEST  64
 #define SPARE_WINDOW (128 * 1024)
 /* Unread input that is thrown away so that closing does not reset the connection. */
 #define DRAIN_MAX (256 * 1024)
@@ -41,7 +46,7 @@ void ks_conn_peer(const struct ks_conn *conn, char *text, size_t size)
 
 /*
  * A body of which the length is known need not be looked at: @want is set. Unix sockets cannot wait
- * for a number of bytes.
+ * for a number of bytes, and if nothing came since the last look they may be full.
  */
 static enum ks_look judge(struct ks_conn *conn, bool enough, size_t max_body)
 {
@@ -53,6 +58,8 @@ static enum ks_look judge(struct ks_conn *conn, bool enough, size_t max_body)
 	if (http->tunnel || http->refused || http->request_complete)
 		return KS_READY;
 	if (http->head_complete && (http->skip_in > max_body || !max_body))
+		return KS_READY;
+	if (is_unix && conn->no_news && conn->seen >= UNIX_FEWEST)
 		return KS_READY;
 	if (http->skip_in && !is_unix && !(http->request.flags & F_CHUNKED)) {
 		conn->want = conn->seen + http->skip_in;
