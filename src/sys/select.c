@@ -40,6 +40,9 @@ static int load(struct tk_task *task, struct selection *sel)
 		if (sel->addr[k] && tk_copy_in(task->proc->mm, sel->bits[k], sel->addr[k],
 					       sel->words * sizeof(u64)))
 			return -EFAULT;
+		/* As none of them is ready, in the last word those beyond @n are cleared. */
+		if (sel->n % 64)
+			sel->bits[k][sel->n / 64] &= ~0ull >> (64 - sel->n % 64);
 	}
 	return 0;
 }
