@@ -55,14 +55,8 @@ void tk_ahead_note(struct tk_ahead *ahead, const struct tk_task *task, long resu
  */
 static bool is_static(const struct tk_vma_info *vma)
 {
-	struct stat st;
-
-	if (vma->shared && vma->prot & PROT_WRITE)
-		return false;
-	if (strncmp(vma->backing->name, "/usr/", 5) != 0)
-		return false;
-	return !fstat(vma->backing->hostfd, &st) && st.st_uid == 0 &&
-	       !(st.st_mode & (S_IWGRP | S_IWOTH));
+	return !(vma->shared && vma->prot & PROT_WRITE) && vma->backing->root_only &&
+	       !strncmp(vma->backing->name, "/usr/", 5);
 }
 
 /*
@@ -72,6 +66,11 @@ static bool is_static(const struct tk_vma_info *vma)
 static int is_contact(void *arg, const struct tk_vma_info *vma)
 {
 	return vma->backing && !vma->backing->anon && !is_static(vma);
+}
+
+bool tk_ahead_in_contact(struct tk_proc *proc)
+{
+	return tk_mm_for_each(proc->mm, is_contact, NULL) != 0;
 }
 
 static u64 bytes_left(const struct tk_file *file)
@@ -106,7 +105,7 @@ void tk_ahead_give(struct tk_ahead *ahead, struct tk_proc *proc, const struct tk
 		return;
 	window = tk_ahead_window(&ahead->pace, ahead->n, bytes_left(file));
 	deadline = tk_clock_deadline(clock, VALID_NS);
-	if (!window || !deadline || tk_mm_for_each(proc->mm, is_contact, NULL))
+	if (!window || !deadline || tk_ahead_in_contact(proc))
 		return;
 	got = pread(file->hostfd, data(ahead), window, file->pos);
 	if (got <= 0)

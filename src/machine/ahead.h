@@ -37,6 +37,12 @@ void tk_ahead_init(struct tk_ahead *ahead, struct tk_vm *vm);
 /* @task's call of read(2) has returned @result. */
 void tk_ahead_note(struct tk_ahead *ahead, const struct tk_task *task, long result);
 
+/*
+ * Somebody outside can write what the guest has in its memory, or see what it writes there: so it
+ * can learn of something newer than what it was given, or tell of it, without a call.
+ */
+bool tk_ahead_in_contact(struct tk_proc *proc);
+
 /* The very last before the guest runs: nothing may come in between that the guest could notice. */
 void tk_ahead_give(struct tk_ahead *ahead, struct tk_proc *proc, const struct tk_clock *clock);
 

@@ -29,6 +29,7 @@ struct tk_backing *tk_backing_new(int hostfd, bool may_write, const char *name)
 	backing->dev = backing->host_dev = st.st_dev;
 	backing->ino = backing->host_ino = st.st_ino;
 	backing->sized = S_ISREG(st.st_mode);
+	backing->root_only = !st.st_uid && !(st.st_mode & (S_IWGRP | S_IWOTH));
 	memcpy(backing->name, name, len);
 	return backing;
 }

@@ -49,6 +49,7 @@ struct tk_backing {
 	unsigned int refs;
 	int hostfd;	/* owned */
 	bool may_write; /* shared mappings may be made writable */
+	bool root_only; /* when it was mapped, only root could write the file */
 	u64 dev, ino;	/* for /proc/self/maps; the host's unless changed after tk_backing_new() */
 	/* private to src/mm */
 	u64 host_dev, host_ino;
