@@ -149,8 +149,9 @@ static void run_task(struct tkvm_machine *machine, struct tk_task *task)
 			return;
 	}
 	if (!tk_vcpu_in_entry(vcpu)) {
-		tk_ahead_give(&machine->ahead, &machine->proc, &machine->clock);
+		/* Files after messages: who was sent one finds what was written before it. */
 		tk_fast_give(&machine->fast, &machine->proc);
+		tk_ahead_give(&machine->ahead, &machine->proc, &machine->clock);
 	}
 	tk_clock_update(&machine->clock);
 	tk_vcpu_run(vcpu, &exit);
