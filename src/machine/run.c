@@ -119,8 +119,11 @@ static bool must_deliver(const struct tk_task *task)
 	       (tk_signal_pending_set(task) & ~task->sig.blocked);
 }
 
-/* What the program did in the fast path. False: the machine ends. */
-static bool settle(struct tkvm_machine *machine, struct tk_task *task)
+/*
+ * What the program did in the fast path. False: the machine ends, or the call that left is not
+ * made, as what it was to come behind cannot have been.
+ */
+static bool settle(struct tkvm_machine *machine, struct tk_task *task, const struct tk_exit *exit)
 {
 	int rc = tk_fast_settle(&machine->fast, &machine->proc);
 
@@ -129,7 +132,7 @@ static bool settle(struct tkvm_machine *machine, struct tk_task *task)
 	else if (rc)
 		tk_machine_fail_text(machine,
 				     "the host could not do what the program was promised");
-	return !machine->proc.exiting;
+	return !machine->proc.exiting && !(rc && exit->kind == TK_EXIT_SYSCALL);
 }
 
 static void run_task(struct tkvm_machine *machine, struct tk_task *task)
@@ -158,7 +161,7 @@ static void run_task(struct tkvm_machine *machine, struct tk_task *task)
 	task->regs = tk_vcpu_regs(vcpu);
 	machine->proc.stats.exits++;
 	tk_ahead_settle(&machine->ahead, &machine->proc, exit.kind == TK_EXIT_INTERRUPTED);
-	if (settle(machine, task))
+	if (settle(machine, task, &exit))
 		answer(machine, task, vcpu, &exit);
 }
 

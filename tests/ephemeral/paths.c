@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -454,6 +456,28 @@ static void scribble(const char *which)
 	}
 }
 
+static sigjmp_buf back;
+
+static void on_fault(int signo)
+{
+	siglongjmp(back, signo);
+}
+
+/* What comes behind a record that cannot be is not done. */
+static void refused(void)
+{
+	struct sigaction action = {.sa_handler = on_fault};
+	int signo;
+
+	sigaction(SIGSEGV, &action, NULL);
+	signo = sigsetjmp(back, 1);
+	if (!signo && shared_pages) {
+		*(volatile uint32_t *)(shared_pages + 0x1000) = 1000;
+		(void)mkdir("made", 0700);
+	}
+	say("signal %d, made %d\n", signo, access("made", F_OK) == 0);
+}
+
 static const struct {
 	const char *path;
 	void (*fn)(void);
@@ -475,6 +499,7 @@ static const struct {
 	{"half-closed", half_closed, 0},
 	{"threads", threads, 1},
 	{"busy", busy, 1},
+	{"refused", refused, 1},
 };
 
 static void serve(void)
