@@ -337,6 +337,18 @@ void tk_epoll_told(struct tk_epoll *epoll, const struct tk_file *file, u32 told)
 	}
 }
 
+/* Without a registration the host does not even tell of errors, as of one that it disabled itself.
+ */
+void tk_epoll_spend(struct tk_epoll *epoll, u32 fd, struct tk_file *file)
+{
+	struct tk_epoll_item *item = find(epoll, fd, file);
+
+	if (!item || item->spent)
+		return;
+	host_ctl(epoll, EPOLL_CTL_DEL, item->hostfd, NULL, 0);
+	item->idle = item->spent = epoll->changed = true;
+}
+
 /* Once more what it was: registered with these events, or spent. */
 static int item_restore(struct tk_epoll_item *item, const struct tk_epoll_item *tmpl, bool *stirred)
 {

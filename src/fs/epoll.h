@@ -20,7 +20,7 @@ struct tk_epoll_item {
 	u32 events;
 	u64 data;
 	bool spent;	     /* EPOLLONESHOT has fired: disabled until EPOLL_CTL_MOD */
-	bool idle;	     /* not registered on the host: as spent as it was when frozen */
+	bool idle;	     /* spent, and not registered on the host */
 	int hostfd;	     /* what the host's epoll watches */
 	bool own_host;	     /* @hostfd is a duplicate made for a second registration of @file */
 	struct tk_list link; /* in epoll->items */
@@ -58,6 +58,10 @@ int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max
  * edge-triggered registration of it in @epoll not tell that again.
  */
 void tk_epoll_told(struct tk_epoll *epoll, const struct tk_file *file, u32 events);
+
+/* The same of one that tells once only: the registration of @file by @fd is disabled from now on.
+ */
+void tk_epoll_spend(struct tk_epoll *epoll, u32 fd, struct tk_file *file);
 
 /* file->muted has changed: watch for other events. */
 void tk_epoll_refresh(struct tk_file *file);

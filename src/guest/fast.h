@@ -16,8 +16,9 @@
 
 #define TK_FAST_FDS	 256 /* descriptors that the shim knows about */
 #define TK_FAST_CALLS	 64 /* answered between two exits, at most: so nothing is put off for ever */
-#define TK_FAST_OVERHEAD 2048 /* of a write, beside its bytes, in the host's socket buffer */
-#define TK_FAST_NAME	 28   /* struct sockaddr_in6 */
+#define TK_FAST_OVERHEAD 2048	/* of a write, beside its bytes, in the host's socket buffer */
+#define TK_FAST_NAME	 28	/* struct sockaddr_in6 */
+#define TK_FAST_MORE	 0x8000 /* MSG_MORE */
 
 /* What a descriptor is to the shim. */
 enum tk_fast_class {
@@ -25,6 +26,18 @@ enum tk_fast_class {
 	TK_FAST_LISTENER, /* a listening socket; the connection is in its queue, if in any */
 	TK_FAST_IDLE,	  /* another one, with an empty queue */
 	TK_FAST_EPOLL,	  /* the epoll object */
+};
+
+/* What a program is to itself. */
+enum tk_fast_id {
+	TK_FAST_PID,
+	TK_FAST_TID,
+	TK_FAST_PPID,
+	TK_FAST_UID,
+	TK_FAST_EUID,
+	TK_FAST_GID,
+	TK_FAST_EGID,
+	TK_FAST_IDS
 };
 
 enum tk_fast_conn { TK_CONN_NONE, TK_CONN_OFFERED, TK_CONN_OPEN };
@@ -36,7 +49,7 @@ struct tk_fast_state {
 	u8 shut;       /* nothing can be sent any more */
 	u8 registered; /* with the epoll object, as: */
 	u8 known;      /* since the last exit, so that @armed means something */
-	u8 armed;      /* edge-triggered: an event is still to be told */
+	u8 armed;      /* edge-triggered, or once only: an event is still to be told */
 	u16 unused;
 	u32 events;
 	u32 in_pos; /* of what was received */
@@ -57,9 +70,14 @@ struct tk_given {
 	u8 may_tell;		/* the connection's event, without looking what else is ready */
 	u8 may_close;		/* its descriptor is the only one */
 	u8 accept_waits;	/* the listener's descriptor is in blocking mode */
+	u8 plain;		/* what is received has nothing beside its bytes */
+	u8 alone;		/* there is no other thread */
 	u8 peer_len, local_len; /* 0: not known */
 	u8 peer[TK_FAST_NAME], local[TK_FAST_NAME];
 	u8 class[TK_FAST_FDS];
+	u32 n_fds;    /* size of the table of descriptors, as select(2) goes by it */
+	u32 fd_limit; /* RLIMIT_NOFILE, as poll(2) goes by it */
+	u32 ids[TK_FAST_IDS];
 	struct tk_fast_state state; /* to begin with */
 };
 
@@ -68,7 +86,7 @@ struct tk_given {
 	X(NOTHING)  /* nothing has changed */                                                      \
 	X(ACCEPT)   /* a: flags of accept4(2) */                                                   \
 	X(RECEIVE)  /* a: so many bytes */                                                         \
-	X(SEND)	    /* a: where in what was sent, b: so many bytes */                              \
+	X(SEND)	    /* a: where in what was sent, and flags << 32; b: so many bytes */             \
 	X(REGISTER) /* a: operation of epoll_ctl(2), and events << 32; b: data */                  \
 	X(TELL)	    /* the connection's event was delivered */                                     \
 	X(OPTION)   /* a: level, and name << 32; b: int */                                         \

@@ -19,6 +19,8 @@
 #include "machine/fast.h"
 #include "machine/replay.h"
 #include "net/gate.h"
+#include "net/opts.h"
+#include "sys/sys.h"
 #include "tinykvm/server.h"
 
 #define MAX_BUDGET TK_MIB(1)
@@ -88,7 +90,7 @@ static bool find_conn(struct tk_fast *fast, const struct tk_fdtable *files)
 
 static bool is_plain(const struct tk_epoll_item *item)
 {
-	return !item->idle && !item->spent && !(item->events & (EPOLLONESHOT | EPOLLEXCLUSIVE));
+	return !(item->events & EPOLLEXCLUSIVE) && (!item->idle || item->events & EPOLLONESHOT);
 }
 
 /* The epoll object that watches the connection, or else the first that watches a listener. */
@@ -226,6 +228,7 @@ static bool give_conn(struct tk_fast *fast, const struct tk_fdtable *files)
 	if (poll(&state, 1, 0) < 0 || state.revents & (POLLERR | POLLHUP))
 		return false;
 	given->tcp = sock->family == AF_INET || sock->family == AF_INET6;
+	given->plain = given->tcp && !tk_opts_stamp(sock);
 	given->may_close = !fast->conn || fast->conn->file.refs == 1;
 	given->accept_waits = !(sock->file.flags & O_NONBLOCK);
 	given->peer_len = given->tcp ? name_of(hostfd, get_peer, given->peer) : 0;
@@ -253,10 +256,29 @@ static void give_state(struct tk_fast *fast)
 	state->registered = 1;
 	state->events = item->events;
 	state->data = item->data;
+	state->armed = item->events & EPOLLONESHOT && !item->spent;
 }
 
-void tk_fast_give(struct tk_fast *fast, struct tk_proc *proc)
+/* What the program is, apart from all that. */
+static void give_program(struct tk_given *given, struct tk_task *task)
 {
+	const struct tk_proc *proc = task->proc;
+
+	given->alone = proc->n_tasks == 1;
+	given->n_fds = TK_MAX((proc->files.size + 63) & ~63u, 64u);
+	given->fd_limit = proc->files.limit;
+	given->ids[TK_FAST_PID] = (u32)proc->pid;
+	given->ids[TK_FAST_TID] = (u32)task->tid;
+	given->ids[TK_FAST_PPID] = (u32)tk_sys_getppid(task, NULL);
+	given->ids[TK_FAST_UID] = proc->cred.uid;
+	given->ids[TK_FAST_EUID] = proc->cred.euid;
+	given->ids[TK_FAST_GID] = proc->cred.gid;
+	given->ids[TK_FAST_EGID] = proc->cred.egid;
+}
+
+void tk_fast_give(struct tk_fast *fast, struct tk_task *task)
+{
+	struct tk_proc *proc = task->proc;
 	const struct tk_fdtable *files = &proc->files;
 
 	if (!fast->given || !proc->net.n_gates || !find_conn(fast, files) ||
@@ -264,6 +286,7 @@ void tk_fast_give(struct tk_fast *fast, struct tk_proc *proc)
 		return;
 	give_epoll(fast, files);
 	give_state(fast);
+	give_program(fast->given, task);
 	fast->record->count = 0;
 	fast->given->on = 1;
 }
@@ -284,9 +307,9 @@ int tk_fast_settle(struct tk_fast *fast, struct tk_proc *proc)
 		return 0;
 	fast->given->on = 0;
 	count = __atomic_load_n(&fast->record->count, __ATOMIC_RELAXED);
-	if (count > TK_FAST_CALLS)
-		return -EPROTO;
-	if (count) {
+	if (count > TK_FAST_CALLS) {
+		rc = -EPROTO;
+	} else if (count) {
 		memcpy(entries, fast->record->entries, count * sizeof(*entries));
 		rc = tk_replay(fast, proc, entries, count);
 	}

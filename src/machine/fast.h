@@ -21,7 +21,10 @@ struct tk_fast {
 	/* What was given; NULL between runs, or if there is none. Borrowed. */
 	struct tk_sock *listener, *conn;
 	struct tk_epoll *epoll;
+	struct tk_file *file;
 
+	bool opened; /* by the last call that left, with this result: */
+	u32 opened_fd;
 	const struct tk_sock *drained; /* all that had been received was taken; only compared */
 	u32 used;		       /* bytes of @in that were ever written */
 	u64 served;		       /* calls answered in the guest */
@@ -30,8 +33,11 @@ struct tk_fast {
 /* Switch it on, if the VM can do it. */
 void tk_fast_init(struct tk_fast *fast, struct tk_vm *vm);
 
-/* The very last before the guest runs: nothing that the guest could notice may come behind it. */
-void tk_fast_give(struct tk_fast *fast, struct tk_proc *proc);
+/*
+ * The very last before @task runs: nothing that the guest could notice may come behind it, but
+ * reading ahead.
+ */
+void tk_fast_give(struct tk_fast *fast, struct tk_task *task);
 
 /*
  * The very first after it ran. 0; -EPROTO: what is on record cannot have happened, the guest wrote

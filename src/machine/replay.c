@@ -81,7 +81,7 @@ static int do_receive(struct replay *r, u64 n)
 }
 
 /* True: it is out, by now or since before the first entry. */
-static bool send_out(struct replay *r, const u8 *data, size_t len)
+static bool send_out(struct replay *r, const u8 *data, size_t len, int flags)
 {
 	int hostfd = r->conn->file.hostfd;
 
@@ -90,7 +90,7 @@ static bool send_out(struct replay *r, const u8 *data, size_t len)
 		return true;
 	}
 	return !r->early.broken && !tk_early_broken(hostfd) &&
-	       tk_early_send_one(hostfd, data, len, 0);
+	       tk_early_send_one(hostfd, data, len, flags);
 }
 
 /*
@@ -98,19 +98,20 @@ static bool send_out(struct replay *r, const u8 *data, size_t len)
  * its next call. If the host takes less than it has room for, it has no memory: the connection
  * breaks.
  */
-static int do_send(struct replay *r, u64 at, u64 n)
+static int do_send(struct replay *r, u64 where, u64 n)
 {
+	u32 at = (u32)where, flags = (u32)(where >> 32);
 	struct tk_fast_state *state = &r->state;
 	u64 left = r->given->budget - state->spent;
 	u8 *data = r->fast->out + state->out;
 	unsigned int how = TKVM_SENT_STABLE;
 
-	if (!is_open(r) || state->shut || at != state->out || !n || n > TK_OUT_SIZE - state->out ||
-	    n + TK_FAST_OVERHEAD > left)
+	if (!is_open(r) || state->shut || at != state->out || !n || flags & ~(u32)TK_FAST_MORE ||
+	    n > TK_OUT_SIZE - state->out || n + TK_FAST_OVERHEAD > left)
 		return -EPROTO;
 	state->out += (u32)n;
 	state->spent += (u32)n + TK_FAST_OVERHEAD;
-	if (!send_out(r, data, n))
+	if (!send_out(r, data, n, (int)flags))
 		return 0;
 	if (r->early.ended && !r->early.sends)
 		how |= TKVM_SENT_ENDED;
@@ -123,7 +124,7 @@ static int do_register(struct replay *r, u64 a, u64 data)
 	struct tk_fast_state *state = &r->state;
 	u32 events = (u32)(a >> 32);
 
-	if (!is_open(r) || !r->fast->epoll || events & (EPOLLONESHOT | EPOLLEXCLUSIVE))
+	if (!is_open(r) || !r->fast->epoll || events & EPOLLEXCLUSIVE)
 		return -EPROTO;
 	switch ((u32)a) {
 	case EPOLL_CTL_DEL:
@@ -239,8 +240,15 @@ static int settle_registration(struct replay *r)
 						     : EPOLL_CTL_ADD,
 				  r->given->conn_fd, file, &event);
 	}
-	if (rc || !r->touched || !state->registered || state->armed || !(state->events & EPOLLET))
+	if (rc || !state->registered || state->armed)
 		return rc;
+	if (state->events & EPOLLONESHOT) {
+		if (r->touched || r->given->state.armed)
+			tk_epoll_spend(epoll, r->given->conn_fd, file);
+		return 0;
+	}
+	if (!r->touched || !(state->events & EPOLLET))
+		return 0;
 	if (state->in_pos < r->given->in_len)
 		told |= IN_EVENTS;
 	tk_epoll_told(epoll, file, told);

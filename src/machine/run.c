@@ -153,7 +153,7 @@ static void run_task(struct tkvm_machine *machine, struct tk_task *task)
 	}
 	if (!tk_vcpu_in_entry(vcpu)) {
 		/* Files after messages: who was sent one finds what was written before it. */
-		tk_fast_give(&machine->fast, &machine->proc);
+		tk_fast_give(&machine->fast, task);
 		tk_ahead_give(&machine->ahead, &machine->proc, &machine->clock);
 	}
 	tk_clock_update(&machine->clock);

@@ -188,6 +188,21 @@ int tk_opt_get(struct tk_sock *sock, const struct tk_net_ids *ids, int level, in
 	return getsockopt(readable(sock, opt), level, name, value, len) ? -errno : 0;
 }
 
+static bool stamps(const struct opt *opt)
+{
+	return opt->level == SOL_SOCKET &&
+	       (opt->name == SO_TIMESTAMP_OLD || opt->name == SO_TIMESTAMPNS_OLD ||
+		opt->name == SO_TIMESTAMP_NEW || opt->name == SO_TIMESTAMPNS_NEW);
+}
+
+bool tk_opts_stamp(const struct tk_sock *sock)
+{
+	for (size_t row = 0; row < TK_ARRAY_SIZE(table); row++)
+		if (sock->opts_set[row / 64] >> (row % 64) & 1 && stamps(&table[row]))
+			return true;
+	return false;
+}
+
 /* Options whose value, once read, can be set again to the same effect. */
 static bool is_restorable(const struct opt *opt)
 {

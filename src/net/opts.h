@@ -19,6 +19,9 @@ int tk_opt_set(struct tk_sock *sock, int level, int name, const void *value, soc
 int tk_opt_get(struct tk_sock *sock, const struct tk_net_ids *ids, int level, int name, void *value,
 	       socklen_t *len);
 
+/* Some may be set on @sock that make control data come with what is received. */
+bool tk_opts_stamp(const struct tk_sock *sock);
+
 /*
  * Set the options that the guest set on @sock to what they are on the host's socket @like. 0, or
  * -errno if that cannot be done for one of them.

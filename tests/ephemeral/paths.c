@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -181,6 +183,8 @@ static void options(void)
 	option(IPPROTO_TCP, TCP_NODELAY, 1, 4);
 	option(IPPROTO_TCP, TCP_NODELAY, 0, 4);
 	option(IPPROTO_TCP, TCP_NODELAY, 1, 2);
+	option(IPPROTO_TCP, TCP_CORK, 1, 4);
+	option(IPPROTO_TCP, TCP_CORK, 0, 4);
 	option(IPPROTO_TCP, TCP_KEEPIDLE, 0, 4);
 	option(IPPROTO_TCP, TCP_KEEPIDLE, 77, 4);
 	option(IPPROTO_TCP, TCP_KEEPINTVL, 40000, 4);
@@ -304,6 +308,159 @@ static void faults(void)
 	mprotect(page, 4096, PROT_READ | PROT_WRITE);
 	SAY(read(conn, page, 5));
 	say("<%.5s>\n", page);
+}
+
+static void show_polled(struct pollfd *fds, int n, long rc)
+{
+	said("poll", rc);
+	for (int i = 0; i < n; i++)
+		say(" %x", (unsigned)fds[i].revents);
+	say("\n");
+}
+
+/* Ready for reading and for writing, then only for the latter. */
+static void polls(void)
+{
+	static const short wanted[] = {POLLIN, POLLOUT, POLLIN | POLLOUT, POLLPRI, POLLRDHUP, 0,
+				       POLLRDNORM, POLLWRNORM | POLLIN, POLLRDBAND};
+	const struct timespec none = {0, 0}, bad = {0, -1}, some = {5, 0};
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
+			struct pollfd fds[4] = {{conn, wanted[i], 1},
+						{listener, wanted[i], 2},
+						{-1, wanted[i], 3},
+						{ep, 0, 4}};
+
+			show_polled(fds, 3, poll(fds, 3, 0));
+			show_polled(fds, 4, poll(fds, 4, 0));
+			show_polled(fds, 3, ppoll(fds, 3, &none, &mask));
+			show_polled(fds, 3, ppoll(fds, 3, &none, NULL));
+			show_polled(fds, 1, poll(fds, 1, 10));
+			show_polled(fds, 1, ppoll(fds, 1, &bad, NULL));
+			fds[2].fd = 999;
+			show_polled(fds, 3, ppoll(fds, 3, &some, &mask));
+		}
+		SAY(poll(NULL, 1, 0));
+		SAY(poll(NULL, 0, 0));
+		SAY(read(conn, request, sizeof(request)) > 0);
+	}
+}
+
+static void show_selected(fd_set *set, int n, long rc)
+{
+	said("select", rc);
+	for (int i = 0; i < n; i++)
+		say("%d", FD_ISSET(i, set) != 0);
+	say("\n");
+}
+
+static void selects(void)
+{
+	struct timeval none = {0, 0}, some = {0, 20000}, bad = {0, minus_one};
+	const struct timespec none_too = {0, 0};
+	fd_set in, out, except;
+
+	for (int round = 0; round < 2; round++) {
+		for (int kind = 0; kind < 8; kind++) {
+			FD_ZERO(&in);
+			FD_SET(listener, &in);
+			FD_SET(60, &in); /* none, and beyond what is asked for */
+			out = except = in;
+			FD_SET(conn, &in);
+			FD_SET(conn, &out);
+			show_selected(&in, 64, select(conn + 1, kind & 1 ? &in : NULL,
+						      kind & 2 ? &out : NULL,
+						      kind & 4 ? &except : NULL,
+						      round ? &some : &none));
+			show_selected(&out, 64, 0);
+			show_selected(&except, 64, 0);
+		}
+		FD_ZERO(&in);
+		FD_SET(conn, &in);
+		show_selected(&in, 64, pselect(FD_SETSIZE, &in, NULL, NULL, &none_too, NULL));
+		FD_SET(40, &in);
+		show_selected(&in, 64, select(64, &in, NULL, NULL, &none));
+		FD_CLR(40, &in);
+		show_selected(&in, 64, syscall(SYS_select, conn + 1, &in, NULL, NULL, &none));
+		SAY(select(minus_one, &in, NULL, NULL, &none));
+		SAY(select(10, &in, NULL, NULL, &bad));
+		SAY(read(conn, request, sizeof(request)) > 0);
+	}
+}
+
+static void show_message(struct msghdr *msg, long rc)
+{
+	said("message", rc);
+	say("%x %d %ld %ld <%.10s>\n", (unsigned)msg->msg_flags, (int)msg->msg_namelen,
+	    (long)msg->msg_controllen, (long)msg->msg_iovlen, request);
+}
+
+static void messages(void)
+{
+	char control[64];
+	struct iovec iov[2] = {{request, 3}, {request + 3, 4}}, out[2] = {{"ab", 2}, {"c\n", 2}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2, .msg_flags = -1};
+	static const int flags[] = {MSG_PEEK, 0, MSG_DONTWAIT, MSG_WAITALL, MSG_CMSG_CLOEXEC,
+				    MSG_NOSIGNAL, MSG_TRUNC, MSG_OOB, MSG_ERRQUEUE};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
+		memset(request, 0, 16);
+		show_message(&msg, recvmsg(conn, &msg, flags[i]));
+	}
+	msg.msg_control = control;
+	msg.msg_controllen = sizeof(control);
+	show_message(&msg, recvmsg(conn, &msg, 0));
+	msg.msg_iovlen = 0;
+	show_message(&msg, recvmsg(conn, &msg, 0));
+	SAY(recvmsg(conn, nowhere, 0));
+	SAY(recv(conn, request, 4, MSG_WAITALL));
+	SAY(recv(conn, request, 4, MSG_NOSIGNAL | MSG_PEEK));
+	flush();
+	msg = (struct msghdr){.msg_iov = out, .msg_iovlen = 2};
+	SAY(sendmsg(conn, &msg, 0));
+	SAY(sendmsg(conn, &msg, MSG_NOSIGNAL | MSG_MORE));
+	SAY(sendmsg(conn, &msg, MSG_DONTWAIT));
+	SAY(send(conn, "more", 4, MSG_MORE));
+	SAY(send(conn, "\n", 1, MSG_EOR));
+	SAY(sendmsg(conn, nowhere, 0));
+	SAY(sendto(conn, "x\n", 2, MSG_CONFIRM, NULL, 0));
+}
+
+/* Told once, then not before it is registered anew; also where the VMM hears of it in between. */
+static void once(void)
+{
+	SAY(control(EPOLL_CTL_ADD, EPOLLIN | EPOLLONESHOT, 1));
+	for (int i = 0; i < 5; i++) {
+		SAY(wait_for(-1, 0));
+		SAY(wait_for(-1, 0));
+		if (i & 1)
+			(void)syscall(SYS_getpgid, 0);
+		SAY(wait_for(-1, 0));
+		if (i == 3)
+			SAY(read(conn, request, sizeof(request)) > 0);
+		SAY(control(EPOLL_CTL_MOD, EPOLLIN | (i & 2 ? EPOLLOUT : 0) | EPOLLONESHOT, 2));
+		if (i & 2)
+			(void)syscall(SYS_getpgid, 0);
+	}
+	SAY(control(EPOLL_CTL_DEL, 0, 0));
+	SAY(wait_for(-1, 0));
+	SAY(control(EPOLL_CTL_ADD, EPOLLOUT | EPOLLONESHOT | EPOLLET, 3));
+	SAY(wait_for(-1, 0));
+	(void)syscall(SYS_getpgid, 0);
+	SAY(wait_for(-1, 0));
+	shutdown(conn, SHUT_RD);
+	SAY(wait_for(-1, 50));
+}
+
+static void identity(void)
+{
+	SAY(getpid() == syscall(SYS_gettid));
+	SAY(getppid());
+	say("%d %d\n", getuid() == geteuid(), getgid() == getegid());
+	SAY(sched_yield());
 }
 
 static void endings(void)
@@ -492,6 +649,11 @@ static const struct {
 	{"others", others, 1},
 	{"all-there", all_there, 1},
 	{"urgent", all_there, 1},
+	{"polls", polls, 1},
+	{"selects", selects, 1},
+	{"messages", messages, 1},
+	{"once", once, 1},
+	{"identity", identity, 1},
 	{"endings", endings, 1},
 	{"after-shutdown", after_shutdown, 1},
 	{"long", long_answer, 0},

@@ -155,7 +155,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	begin(rig);
 	while (alive && size) {
-		tk_fast_give(&rig->fast, &rig->fake.proc);
+		tk_fast_give(&rig->fast, rig->fake.task);
 		if (!rig->fast.given->on)
 			break;
 		alive = one_exit(rig, &data, &size);
