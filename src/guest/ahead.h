@@ -22,6 +22,7 @@ struct tk_shim_page {
 	u64 rcx, rdx, rsi, rdi;
 	u64 next, result; /* the fast path's: see guest/fast.h */
 	u64 regs[16];	  /* in the order of struct kvm_regs */
+	u64 undo, old;	  /* address of a word that a call is about to change, and its value */
 };
 
 /* What the shim took, as far as it can be true. */

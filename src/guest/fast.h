@@ -4,7 +4,8 @@
  * shim (guest/fast/) share; docs/internals/fastpath.md says how it goes.
  *
  * Everything is about *one* connection, which waits in the queue of a listening socket or was
- * accepted from there, and about the epoll object that watches it or is going to. The VMM says how
+ * accepted from there, about the epoll object that watches it or is going to, and about one file,
+ * which the program has just opened to read it. The VMM says how
  * things are (struct tk_given); the shim answers calls from that, and puts each on record. At the
  * next exit the VMM does what is on record to the real objects, and only then looks at the exit.
  */
@@ -18,6 +19,7 @@
 #define TK_FAST_CALLS	 64 /* answered between two exits, at most: so nothing is put off for ever */
 #define TK_FAST_OVERHEAD 2048	/* of a write, beside its bytes, in the host's socket buffer */
 #define TK_FAST_NAME	 28	/* struct sockaddr_in6 */
+#define TK_FAST_STAT	 144	/* struct stat */
 #define TK_FAST_MORE	 0x8000 /* MSG_MORE */
 
 /* What a descriptor is to the shim. */
@@ -50,15 +52,20 @@ struct tk_fast_state {
 	u8 registered; /* with the epoll object, as: */
 	u8 known;      /* since the last exit, so that @armed means something */
 	u8 armed;      /* edge-triggered, or once only: an event is still to be told */
-	u16 unused;
+	u8 file;       /* the file is open */
+	u8 unused;
 	u32 events;
 	u32 in_pos; /* of what was received */
 	u32 out;    /* bytes that the program sent */
 	u32 spent;  /* of the host's socket buffer */
 	u64 data;
+	u64 file_pos; /* the file's offset */
 };
 
-/* Written by the VMM, read-only in the guest; at TK_GIVEN_IN are the bytes that were received. */
+/*
+ * Written by the VMM, read-only in the guest; at TK_GIVEN_IN are the bytes that were received, at
+ * TK_GIVEN_FILE is what the file holds.
+ */
 struct tk_given {
 	u32 on;	     /* 0: nothing is answered */
 	u32 conn_fd; /* the connection's descriptor, now or when it will be accepted */
@@ -78,6 +85,11 @@ struct tk_given {
 	u32 n_fds;    /* size of the table of descriptors, as select(2) goes by it */
 	u32 fd_limit; /* RLIMIT_NOFILE, as poll(2) goes by it */
 	u32 ids[TK_FAST_IDS];
+	u32 file_fd;   /* of the file, if state.file */
+	u8 file_whole; /* all that it holds is here */
+	u64 file_size;
+	u64 deadline; /* guest TSC from which on nothing is told of the file */
+	u8 file_stat[TK_FAST_STAT];
 	struct tk_fast_state state; /* to begin with */
 };
 
@@ -92,7 +104,9 @@ struct tk_given {
 	X(OPTION)   /* a: level, and name << 32; b: int */                                         \
 	X(NONBLOCK) /* a: 0 or 1 */                                                                \
 	X(SHUTDOWN) /* for sending */                                                              \
-	X(CLOSE)
+	X(CLOSE)                                                                                   \
+	X(POSITION) /* a: of the file */                                                           \
+	X(CLOSE_FILE)
 
 enum tk_fast_deed {
 #define X(name) TK_DID_##name,

@@ -81,13 +81,15 @@
 #define TK_SHIM_VA	(TK_STACKS_VA + TK_STACKS_SIZE)
 #define TK_SHIM_SIZE	0x7000 /* its registers, the record, its stack, what the program sent */
 
-/* The fast path (guest/fast.h): what the VMM gives, and what has been received. */
+/* The fast path (guest/fast.h): what the VMM gives, what has been received, and a file. */
 #define TK_GPA_GIVEN  (TK_GPA_AHEAD + TK_AHEAD_SIZE)
 #define TK_GIVEN_VA   (TK_KERNEL_VA + 0xf2000)
-#define TK_GIVEN_SIZE 0x5000
+#define TK_GIVEN_SIZE 0x9000
 #define TK_GIVEN_IN   0x1000 /* in it */
+#define TK_GIVEN_FILE 0x5000 /* in it: the content of a file */
 #define TK_GIVEN_ON   0	     /* in it, u32 */
 #define TK_IN_SIZE    0x4000
+#define TK_FILE_SIZE  0x4000
 /* By offset from TK_SHIM_VA. */
 #define TK_RECORD_AT	0x1000
 #define TK_FAST_STACK	0x3000 /* grows down to the end of the record's page */
@@ -95,8 +97,8 @@
 #define TK_OUT_SIZE	0x4000
 #define TK_RECORD_COUNT 0 /* in the record, u32 */
 /* Hardware: the shim's page, and the first of what is given, as CPL 0 sees them. */
-#define TK_SHIM_ALIAS_VA  (TK_KERNEL_VA + 0xf8000)
-#define TK_GIVEN_ALIAS_VA (TK_KERNEL_VA + 0xf9000)
+#define TK_SHIM_ALIAS_VA  (TK_KERNEL_VA + 0xfc000)
+#define TK_GIVEN_ALIAS_VA (TK_KERNEL_VA + 0xfd000)
 
 /*
  * The window through which a storage program sees the buffer of the call that it answers

@@ -46,6 +46,8 @@ static enum meaning meaning_of(const struct tk_fast_entry *entry)
 	case TK_DID_REGISTER:
 	case TK_DID_TELL:
 	case TK_DID_NONBLOCK:
+	case TK_DID_POSITION:
+	case TK_DID_CLOSE_FILE: /* without locks: see fast_file.c */
 		return UNSEEN;
 	case TK_DID_OPTION:
 		return is_unseen_option(entry->a) ? UNSEEN : SEEN;

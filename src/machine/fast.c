@@ -33,6 +33,7 @@ void tk_fast_init(struct tk_fast *fast, struct tk_vm *vm)
 	if (!fast->given)
 		return;
 	fast->record = (struct tk_record *)(void *)(shim + TK_RECORD_AT);
+	fast->shim = tk_vm_shim(vm);
 	fast->in = (u8 *)fast->given + TK_GIVEN_IN;
 	fast->out = shim + TK_OUT_AT;
 }
@@ -276,7 +277,7 @@ static void give_program(struct tk_given *given, struct tk_task *task)
 	given->ids[TK_FAST_EGID] = proc->cred.egid;
 }
 
-void tk_fast_give(struct tk_fast *fast, struct tk_task *task)
+void tk_fast_give(struct tk_fast *fast, struct tk_task *task, const struct tk_clock *clock)
 {
 	struct tk_proc *proc = task->proc;
 	const struct tk_fdtable *files = &proc->files;
@@ -287,14 +288,29 @@ void tk_fast_give(struct tk_fast *fast, struct tk_task *task)
 	give_epoll(fast, files);
 	give_state(fast);
 	give_program(fast->given, task);
-	fast->record->count = 0;
+	tk_fast_give_file(fast, proc, clock);
+	fast->record->count = fast->shim->undo = 0;
 	fast->given->on = 1;
+}
+
+/*
+ * A call that changes what it was passed was stopped before it had happened, or just may have been:
+ * it is made once more, so all is to be as it was. Wherever the program says that this is, it could
+ * write there itself.
+ */
+static void undo(struct tk_fast *fast, struct tk_proc *proc, u32 count)
+{
+	u64 addr = __atomic_load_n(&fast->shim->undo, __ATOMIC_RELAXED), old = fast->shim->old;
+
+	if (addr && (u32)fast->shim->next != count)
+		(void)!tk_copy_out(proc->mm, addr, &old, sizeof(old));
 }
 
 static void forget_given(struct tk_fast *fast)
 {
 	fast->listener = fast->conn = NULL;
 	fast->epoll = NULL;
+	fast->file = NULL;
 }
 
 int tk_fast_settle(struct tk_fast *fast, struct tk_proc *proc)
@@ -307,6 +323,7 @@ int tk_fast_settle(struct tk_fast *fast, struct tk_proc *proc)
 		return 0;
 	fast->given->on = 0;
 	count = __atomic_load_n(&fast->record->count, __ATOMIC_RELAXED);
+	undo(fast, proc, count);
 	if (count > TK_FAST_CALLS) {
 		rc = -EPROTO;
 	} else if (count) {
@@ -323,7 +340,10 @@ void tk_fast_reset(struct tk_fast *fast)
 		return;
 	memset(fast->given, 0, sizeof(*fast->given));
 	memset(fast->in, 0, fast->used);
-	fast->used = 0;
+	memset((u8 *)fast->given + TK_GIVEN_FILE, 0, fast->file_used);
+	fast->used = fast->file_used = 0;
+	fast->opened = false;
+	fast->opened_fd = 0;
 	fast->drained = NULL;
 	forget_given(fast);
 }

@@ -28,6 +28,7 @@ struct replay {
 	const struct tk_given *given;
 	struct tk_fast_state state; /* as it is after the entries so far */
 	struct tk_sock *conn;
+	struct tk_file *file;
 	bool touched;	       /* the registration */
 	struct tk_early early; /* what is left of it */
 };
@@ -42,7 +43,8 @@ static int do_accept(struct replay *r, u64 flags)
 	struct tk_file *file;
 	int rc;
 
-	if (r->state.conn != TK_CONN_OFFERED || flags & ~(u64)ACCEPT_FLAGS)
+	if (r->state.conn != TK_CONN_OFFERED || flags & ~(u64)ACCEPT_FLAGS ||
+	    r->state.file != r->given->state.file)
 		return -EPROTO;
 	rc = tk_gate_accept(r->fast->listener, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0, &file);
 	if (rc)
@@ -193,6 +195,37 @@ static int do_close(struct replay *r)
 	return tk_fd_close(&r->proc->files, r->given->conn_fd);
 }
 
+static int do_position(struct replay *r, u64 pos)
+{
+	if (!r->state.file || pos > r->given->file_size)
+		return -EPROTO;
+	r->file->pos = (s64)pos;
+	r->file->used = true;
+	return 0;
+}
+
+static int do_close_file(struct replay *r)
+{
+	if (!r->state.file)
+		return -EPROTO;
+	r->state.file = 0;
+	r->file = NULL;
+	r->fast->opened = false;
+	return tk_fd_close(&r->proc->files, r->given->file_fd);
+}
+
+static int about_file(struct replay *r, const struct tk_fast_entry *entry)
+{
+	switch (entry->deed) {
+	case TK_DID_POSITION:
+		return do_position(r, entry->a);
+	case TK_DID_CLOSE_FILE:
+		return do_close_file(r);
+	default:
+		return -EPROTO;
+	}
+}
+
 static int do_entry(struct replay *r, const struct tk_fast_entry *entry)
 {
 	switch (entry->deed) {
@@ -217,7 +250,7 @@ static int do_entry(struct replay *r, const struct tk_fast_entry *entry)
 	case TK_DID_CLOSE:
 		return do_close(r);
 	default:
-		return -EPROTO;
+		return about_file(r, entry);
 	}
 }
 
@@ -270,6 +303,7 @@ int tk_replay(struct tk_fast *fast, struct tk_proc *proc, const struct tk_fast_e
 		.given = fast->given,
 		.state = fast->given->state,
 		.conn = fast->conn,
+		.file = fast->file,
 		.early = tk_early_send(fast, entries, n),
 	};
 

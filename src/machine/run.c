@@ -63,6 +63,7 @@ static void call(struct tkvm_machine *machine, struct tk_task *task)
 	task->moved |= rc != TK_BLOCKED;
 	set_result(task, rc);
 	tk_ahead_note(&machine->ahead, task, rc);
+	tk_fast_note(&machine->fast, task, rc);
 	machine->look |= task->in_call;
 	/* What it passed was in order, but there is no memory left to put behind it. */
 	if (rc == -EFAULT && tk_mm_over_limit(machine->mm))
@@ -153,7 +154,7 @@ static void run_task(struct tkvm_machine *machine, struct tk_task *task)
 	}
 	if (!tk_vcpu_in_entry(vcpu)) {
 		/* Files after messages: who was sent one finds what was written before it. */
-		tk_fast_give(&machine->fast, task);
+		tk_fast_give(&machine->fast, task, &machine->clock);
 		tk_ahead_give(&machine->ahead, &machine->proc, &machine->clock);
 	}
 	tk_clock_update(&machine->clock);

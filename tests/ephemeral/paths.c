@@ -22,14 +22,18 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "../lib/forget_files.h"
 
 #define MIB   (1 << 20)
 #define GUARD ((void *)0x7fffc0000000) /* of a machine; natively nothing is there */
@@ -308,6 +312,187 @@ static void faults(void)
 	mprotect(page, 4096, PROT_READ | PROT_WRITE);
 	SAY(read(conn, page, 5));
 	say("<%.5s>\n", page);
+}
+
+static void show_file(const char *path, int flags)
+{
+	struct stat a, b, d;
+	char c[64] = "";
+	struct iovec in[3] = {{c, 3}, {c + 3, 0}, {c + 3, 4}};
+	int fd = open(path, flags);
+
+	memset(&a, 0, sizeof(a));
+	SAY(syscall(SYS_fstat, fd, &a));
+	SAY(syscall(SYS_newfstatat, fd, "", &b, AT_EMPTY_PATH));
+	SAY(isatty(fd));
+	SAY(read(fd, c, 5));
+	say("<%.5s>\n", c);
+	SAY(lseek(fd, 0, SEEK_CUR));
+	SAY(pread(fd, c, 4, 7));
+	say("<%.4s>\n", c);
+	SAY(readv(fd, in, 3));
+	say("<%.7s>\n", c);
+	SAY(pread(fd, c, 4, 1 << 20));
+	SAY(lseek(fd, -3, SEEK_END));
+	SAY(read(fd, c, sizeof(c)));
+	say("<%.3s>\n", c);
+	SAY(read(fd, c, sizeof(c)));
+	SAY(lseek(fd, 2, SEEK_SET));
+	SAY(read(fd, c, 4));
+	say("<%.4s>\n", c);
+	SAY(fstat(fd, &d));
+	/* that it is read ahead of time may show there */
+	a.st_atim = b.st_atim = d.st_atim = (struct timespec){0, 0};
+	say("%ld %o %d %d\n", (long)a.st_size, a.st_mode, memcmp(&a, &b, sizeof(a)),
+	    memcmp(&a, &d, sizeof(a)));
+	(void)syscall(SYS_getpgid, 0);
+	SAY(read(fd, c, 4));
+	say("<%.4s>\n", c);
+	SAY(close(fd));
+	SAY(close(fd));
+	SAY(read(fd, c, 5));
+}
+
+static long odd_call(int which, int fd)
+{
+	struct stat st;
+	char c[4];
+
+	switch (which) {
+	case 0:
+		return syscall(SYS_newfstatat, fd, "no", &st, AT_EMPTY_PATH);
+	case 1:
+		return syscall(SYS_newfstatat, fd, "", &st, 0);
+	case 2:
+		return pread(fd, c, 4, minus_one);
+	case 3:
+		return read(fd, nowhere, 5);
+	case 4:
+		return read(fd, GUARD, 5);
+	case 5:
+		return read(fd, c, 0);
+	case 6:
+		return write(fd, c, 1);
+	case 7:
+		return lseek(fd, 1 << 20, SEEK_SET);
+	case 8:
+		return lseek(fd, minus_one, SEEK_SET);
+	case 9:
+		return lseek(fd, 1, SEEK_END);
+	case 10:
+		return lseek(fd, 0, SEEK_DATA);
+	case 11:
+		return lseek(fd, 4, 99);
+	case 12:
+		return syscall(SYS_fstat, fd, GUARD);
+	case 13:
+		return syscall(SYS_newfstatat, fd, nowhere, &st, AT_EMPTY_PATH) ? -1 : st.st_size;
+	case 14:
+		return readv(fd, nowhere, 3);
+	case 15:
+		return ftruncate(fd, 3);
+	case 16:
+		return flock(fd, LOCK_SH);
+	case 17:
+		return fcntl(fd, F_SETFL, O_DIRECT);
+	default:
+		return epoll_ctl(ep, EPOLL_CTL_ADD, fd, NULL);
+	}
+}
+
+static void odd_calls(void)
+{
+	for (int i = 0; i < 19; i++) {
+		int fd = open("text", O_RDONLY);
+		char c[8] = "";
+
+		SAY(read(fd, c, 3));
+		said("odd", odd_call(i, fd));
+		SAY(read(fd, c, 7));
+		say("<%.7s>\n", c);
+		SAY(lseek(fd, 0, SEEK_CUR));
+		SAY(close(fd));
+	}
+}
+
+static void files(void)
+{
+	char c[64] = "";
+	int fd, twin, writer;
+
+	show_file("text", O_RDONLY);
+	odd_calls();
+	/* each time the same number */
+	for (int i = 0; i < 3; i++) {
+		fd = open("text", O_RDONLY | O_CLOEXEC);
+		SAY(fd);
+		SAY(read(fd, c, 2));
+		SAY(close(fd));
+		twin = dup(conn);
+		SAY(twin == fd);
+		SAY(close(twin));
+	}
+	/* shared offsets */
+	fd = open("text", O_RDONLY);
+	SAY(read(fd, c, 2));
+	twin = dup(fd);
+	SAY(read(twin, c, 3));
+	say("<%.3s>\n", c);
+	SAY(close(fd));
+	SAY(read(twin, c, 3));
+	say("<%.3s>\n", c);
+	close(twin);
+	/* what is written is read */
+	writer = open("scratch", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	SAY(write(writer, "before", 6));
+	fd = open("scratch", O_RDONLY);
+	SAY(pread(fd, c, 10, 0));
+	SAY(pwrite(writer, "behind it", 9, 0));
+	SAY(pread(fd, c, 10, 0));
+	say("<%.9s>\n", c);
+	SAY(ftruncate(writer, 3));
+	SAY(read(fd, c, 10));
+	close(fd);
+	show_file("scratch", O_WRONLY);
+	show_file("scratch", O_RDWR);
+	show_file("/proc/version", O_RDONLY);
+	show_file("/dev/zero", O_RDONLY);
+	show_file(".", O_RDONLY);
+	fd = open("long", O_RDONLY);
+	SAY(read(fd, request, 5000));
+	SAY(lseek(fd, 0, SEEK_CUR));
+	SAY(close(fd));
+	close(writer);
+}
+
+static void sendfiles(void)
+{
+	static const int counts[] = {5, 0, 100, 20000, 10, -1};
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	off_t *shown = (off_t *)(void *)page, at;
+
+	mprotect(page + 4096, 4096, PROT_READ);
+	flush();
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		int fd = open("text", O_RDONLY);
+
+		at = (off_t)i * 3;
+		SAY(sendfile(conn, fd, &at, (size_t)counts[i]));
+		say("at %ld\n", (long)at);
+		SAY(sendfile(conn, fd, &at, (size_t)counts[i]));
+		say("at %ld\n", (long)at);
+		SAY(sendfile(conn, fd, NULL, 4));
+		SAY(lseek(fd, 0, SEEK_CUR));
+		*shown = i ? 12 : minus_one;
+		SAY(sendfile(conn, fd, shown, 4));
+		say("at %ld\n", (long)*shown);
+		SAY(sendfile(conn, fd, (off_t *)(void *)(page + 4096), 4));
+		SAY(sendfile(conn, fd, (off_t *)(void *)nowhere, 4));
+		SAY(sendfile(conn, fd, GUARD, 4));
+		SAY(close(fd));
+		flush();
+	}
+	munmap(page, 8192);
 }
 
 static void show_polled(struct pollfd *fds, int n, long rc)
@@ -595,11 +780,13 @@ static void scribble(const char *which)
 
 	seed = (uint64_t)atol(which) * 0x9e3779b97f4a7c15 + 1;
 	for (int round = 0; round < 20; round++) {
+		if (any() % 2)
+			(void)open("text", O_RDONLY);
 		n = any() % 8 ? any() % 6 : (unsigned int)any();
 		for (unsigned int i = 0; i < 12; i++) {
-			volatile uint64_t *entry = record + 1 + 8 + 3 * i;
+			volatile uint64_t *entry = record + 1 + 10 + 3 * i;
 
-			entry[0] = any() % 12 | any() % 500 << 32;
+			entry[0] = any() % 14 | any() % 500 << 32;
 			entry[1] = any() % 4 ? any() % 100 : any();
 			entry[2] = any() % 4 ? any() % 100 : any();
 		}
@@ -611,6 +798,28 @@ static void scribble(const char *which)
 		(void)!read(conn, request, 10);
 		(void)!write(conn, ".", 1);
 	}
+}
+
+/* A file changes, and then another that is mapped: who sees that has to see the former. */
+static void watch(void)
+{
+	int flag = open("flag", O_RDWR);
+	volatile char *shared = mmap(NULL, 4096, PROT_READ, MAP_SHARED, flag, 0);
+
+	flush();
+	for (char round = 'a'; round <= 'z'; round++) {
+		int fd = open("data", O_RDONLY);
+		char now = 0;
+
+		(void)!write(conn, "?", 1);
+		while (*shared != round)
+			;
+		(void)!pread(fd, &now, 1, 0);
+		say("%c%c ", round, now);
+		close(fd);
+	}
+	munmap((void *)shared, 4096);
+	close(flag);
 }
 
 static sigjmp_buf back;
@@ -635,6 +844,23 @@ static void refused(void)
 	say("signal %d, made %d\n", signo, access("made", F_OK) == 0);
 }
 
+/* What a call that was stopped had changed is put back, at any exit: here a page fault. */
+static void undone(void)
+{
+	volatile uint64_t *shim = (volatile uint64_t *)shared_pages, word = 7;
+	struct sigaction action = {.sa_handler = on_fault};
+
+	sigaction(SIGSEGV, &action, NULL);
+	if (!sigsetjmp(back, 1) && shared_pages) {
+		(void)getppid();
+		shim[5] = *(volatile uint32_t *)(shared_pages + 0x1000) + 1;
+		shim[24] = 5;
+		shim[23] = (uint64_t)&word;
+		*(volatile char *)nowhere = 1;
+	}
+	say("word %d\n", (int)word);
+}
+
 static const struct {
 	const char *path;
 	void (*fn)(void);
@@ -649,6 +875,8 @@ static const struct {
 	{"others", others, 1},
 	{"all-there", all_there, 1},
 	{"urgent", all_there, 1},
+	{"files", files, 1},
+	{"sendfiles", sendfiles, 1},
 	{"polls", polls, 1},
 	{"selects", selects, 1},
 	{"messages", messages, 1},
@@ -661,7 +889,9 @@ static const struct {
 	{"half-closed", half_closed, 0},
 	{"threads", threads, 1},
 	{"busy", busy, 1},
+	{"watch", watch, 1},
 	{"refused", refused, 1},
+	{"undone", undone, 1},
 };
 
 static void serve(void)
@@ -700,6 +930,7 @@ int main(int argc, char **argv)
 	struct epoll_event event = {.events = EPOLLIN}, ready[4];
 	int on = 1;
 
+	forget_files();
 	signal(SIGPIPE, SIG_IGN);
 	shared_pages = argc > 2 ? strtoul(argv[2], NULL, 0) : 0;
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -16,11 +16,18 @@
 #include "../unit/sysproc.h"
 #include "base/error.h"
 #include "fuzz.h"
+#include "fs/regular.h"
 #include "machine/fast.h"
 #include "net/gate.h"
 
 #define TEXT "GET / HTTP/1.1\r\nHost: fuzz\r\n\r\n"
 
+static u64 no_time(void *ctx)
+{
+	return 0;
+}
+
+static const struct tk_clock still = {.source = {.tsc = no_time}, .mono = {.rate = 1}};
 static u8 shim[TK_SHIM_SIZE] __attribute__((aligned(4096)));
 static u8 given[TK_GIVEN_SIZE] __attribute__((aligned(4096)));
 
@@ -89,10 +96,28 @@ static void begin(struct rig *rig)
 	rig->fast = (struct tk_fast){
 		.given = (struct tk_given *)(void *)given,
 		.record = (struct tk_record *)(void *)(shim + TK_RECORD_AT),
+		.shim = (struct tk_shim_page *)(void *)shim,
 		.in = given + TK_GIVEN_IN,
 		.out = shim + TK_OUT_AT,
 	};
 	offer(rig);
+}
+
+/* The program has opened a file, if it has not one open. */
+static void open_file(struct rig *rig)
+{
+	struct tk_fdtable *files = &rig->fake.proc.files;
+	struct tk_file *file;
+	int fd;
+
+	for (unsigned int i = 0; i < files->size; i++)
+		if (files->fds[i].file && tk_is_regular(files->fds[i].file))
+			return;
+	fd = memfd_create("text", MFD_CLOEXEC);
+	tk_assert(fd >= 0 && write(fd, TEXT, sizeof(TEXT)) == sizeof(TEXT));
+	tk_assert(!tk_regular_new(fd, O_RDONLY, "/text", &file));
+	rig->fast.opened_fd = (u32)tk_fd_install(files, file, 0, false);
+	rig->fast.opened = true;
 }
 
 static u64 take(const u8 **data, size_t *left, size_t bytes)
@@ -118,6 +143,7 @@ static bool one_exit(struct rig *rig, const u8 **data, size_t *left)
 	u64 n = number(data, left);
 
 	rig->fast.record->count = (u32)n;
+	rig->fast.shim->undo = n >> 32;
 	for (u64 i = 0; i < n && i < TK_FAST_CALLS && *left; i++)
 		rig->fast.record->entries[i] = (struct tk_fast_entry){
 			.deed = (u32)number(data, left),
@@ -137,6 +163,9 @@ static void check(struct rig *rig)
 	for (unsigned int fd = 0; fd < files->size; fd++) {
 		struct tk_sock *sock = files->fds[fd].file ? tk_sock_of(files->fds[fd].file) : NULL;
 
+		if (files->fds[fd].file && tk_is_regular(files->fds[fd].file))
+			tk_assert(files->fds[fd].file->refs == 1 &&
+				  (u64)files->fds[fd].file->pos <= sizeof(TEXT));
 		if (!sock || sock->gate)
 			continue;
 		conns++;
@@ -155,7 +184,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	begin(rig);
 	while (alive && size) {
-		tk_fast_give(&rig->fast, rig->fake.task);
+		open_file(rig);
+		tk_fast_give(&rig->fast, rig->fake.task, &still);
 		if (!rig->fast.given->on)
 			break;
 		alive = one_exit(rig, &data, &size);

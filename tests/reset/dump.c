@@ -249,6 +249,8 @@ static void dump_fast(struct tkvm_machine *machine, struct tk_buf *out)
 	say("fast %d listener %d conn %d epoll %d drained %d used %u\n", fast->given != NULL,
 	    fast->listener != NULL, fast->conn != NULL, fast->epoll != NULL, fast->drained != NULL,
 	    fast->used);
+	say("fast file %d opened %d %u used %u\n", fast->file != NULL, fast->opened,
+	    fast->opened_fd, fast->file_used);
 	if (fast->given)
 		say("fast %llx\n", (ull)hash(fast->given, TK_GIVEN_SIZE));
 }

@@ -56,6 +56,7 @@ struct deed {
 };
 extern const struct deed deeds[];
 
+void calls(int conn);
 int raw_accept(int fd);
 void must(int good, const char *what);
 void furnish(const char *dir);

@@ -72,6 +72,7 @@ static const struct deed {
 	{"kernel_area", 0},
 	{"kernel_area_touched", 0},
 	{"read_ahead", 0},
+	{"calls", 0},
 };
 #define N_DEEDS (sizeof(deeds) / sizeof(deeds[0]))
 

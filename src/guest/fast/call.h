@@ -7,8 +7,8 @@
  * Rules: nothing that a program or the VMM can see changes, but memory that the program passed for
  * that and the next state and entry of the record, before entry.S stores the new count. So a fault
  * at the program's pointers, or being stopped, simply ends in the VMM making the call (kvm/shim.c).
- * That has to find the same then: what is both read and written is written so that it makes no
- * difference.
+ * That has to find the same then: what is both read and written is written only as it is, or so
+ * that it makes no difference.
  *
  * Whatever is not certain is PASSed: it leaves, as if this were not here.
  */
@@ -26,6 +26,7 @@
 
 /* Linux's numbers, without its headers, which are not for freestanding code. */
 #define EAGAIN	     11
+#define ENOTTY	     25
 #define NONBLOCK     04000
 #define CLOEXEC	     02000000
 #define MSG_PEEK     2
@@ -89,6 +90,22 @@ static inline bool store(u64 addr, const void *from, u64 len)
 	return true;
 }
 
+/*
+ * Store the word at @addr, which was @old, as the last of a call. What is volatile stays in order:
+ * until the call has happened, the VMM puts the word back.
+ */
+static inline bool change(u64 addr, u64 old, u64 value)
+{
+	volatile struct tk_shim_page *shim = SHIM;
+
+	if (!is_user(addr, sizeof(value)))
+		return false;
+	shim->old = old;
+	shim->undo = addr;
+	*(volatile u64 *)at(addr) = value;
+	return true;
+}
+
 static inline enum tk_fast_class class_of(const struct call *c, u64 fd)
 {
 	return (u32)fd < TK_FAST_FDS ? c->given->class[(u32)fd] : TK_FAST_OTHER;
@@ -97,6 +114,27 @@ static inline enum tk_fast_class class_of(const struct call *c, u64 fd)
 static inline bool is_conn(const struct call *c, u64 fd)
 {
 	return c->state->conn == TK_CONN_OPEN && (u32)fd == c->given->conn_fd;
+}
+
+/* The file that was opened last. */
+static inline bool is_file(const struct call *c, u64 fd)
+{
+	return c->state->file && (u32)fd == c->given->file_fd;
+}
+
+/* What was given of it is that young. */
+static inline bool is_fresh(const struct call *c)
+{
+	u32 low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return ((u64)high << 32 | low) < c->given->deadline;
+}
+
+/* All that the file holds is there. */
+static inline bool is_content(const struct call *c)
+{
+	return c->given->file_whole && is_fresh(c);
 }
 
 static inline long did(struct call *c, enum tk_fast_deed deed, u64 a, u64 b, long result)
@@ -133,5 +171,6 @@ static inline bool fetch_pieces(struct piece *pieces, u64 addr, u64 n)
 /* Each answers system call @nr, or PASSes. */
 long about_data(struct call *c, u32 nr);   /* of the connection: what comes and goes */
 long about_events(struct call *c, u32 nr); /* epoll(7), poll(2), select(2) */
+long about_file(struct call *c, u32 nr);   /* the file that was opened last */
 
 #endif

@@ -82,6 +82,27 @@ static long transmit(struct call *c, const struct piece *pieces, u32 n, u32 flag
 	return are_user(pieces, n, &total) ? put(c, pieces, n, total, flags) : PASS;
 }
 
+/* From the file that was opened last, at an offset that the program keeps. */
+static long do_sendfile(struct call *c)
+{
+	u64 pos, left, count = c->a[3];
+	struct piece piece;
+	long sent;
+
+	if (!is_file(c, c->a[1]) || !c->a[2] || !fetch(&pos, c->a[2], sizeof(pos)) ||
+	    (s64)pos < 0 || (s64)count <= 0 || !is_content(c))
+		return PASS;
+	left = pos < c->given->file_size ? c->given->file_size - pos : 0;
+	if (!left)
+		return answered(c, 0);
+	piece.base = TK_GIVEN_VA + TK_GIVEN_FILE + pos;
+	piece.len = count < left ? count : left;
+	sent = put(c, &piece, 1, piece.len, 0);
+	if (sent != PASS && !change(c->a[2], pos, pos + piece.len))
+		return PASS;
+	return sent;
+}
+
 static long one_piece(struct call *c, transfer_fn *fn, u32 flags)
 {
 	const struct piece piece = {c->a[1], c->a[2]};
@@ -156,6 +177,8 @@ long about_data(struct call *c, u32 nr)
 		return do_recvmsg(c);
 	case __NR_sendmsg:
 		return do_sendmsg(c);
+	case __NR_sendfile:
+		return do_sendfile(c);
 	default:
 		return PASS;
 	}

@@ -50,7 +50,9 @@ static long do_accept(struct call *c, u64 flags)
 	if (class == TK_FAST_IDLE || (class == TK_FAST_LISTENER && !given->accept_waits &&
 				      c->state->conn != TK_CONN_OFFERED))
 		return answered(c, -EAGAIN);
-	if (class != TK_FAST_LISTENER || c->state->conn != TK_CONN_OFFERED)
+	/* Its number is the lowest that was free when this was given. */
+	if (class != TK_FAST_LISTENER || c->state->conn != TK_CONN_OFFERED ||
+	    c->state->file != given->state.file)
 		return PASS;
 	if (c->a[1] && !give_name(given->peer, given->peer_len, c->a[1], c->a[2]))
 		return PASS;
@@ -200,8 +202,10 @@ static long about_conn(struct call *c, u32 nr)
 /* The kinds have no call in common, but those about a descriptor. */
 static long answer(struct call *c, u32 nr)
 {
-	long result = about_conn(c, nr);
+	long result = is_file(c, c->a[0]) ? about_file(c, nr) : PASS;
 
+	if (result == PASS)
+		result = about_conn(c, nr);
 	if (result == PASS)
 		result = about_events(c, nr);
 	return result == PASS ? about_program(c, nr) : result;
@@ -227,6 +231,8 @@ bool tk_fast_call(void)
 
 	if (n >= TK_FAST_CALLS)
 		return false;
+	SHIM->undo = 0;
+	__asm__ volatile("" : : : "memory");
 	SHIM->next = n + 1;
 	*c.state = n ? record->state[n % 2] : c.given->state;
 	result = answer(&c, (u32)regs[RAX]);
