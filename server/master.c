@@ -22,14 +22,25 @@
 
 #define LOOK_NS (100 * KS_MS) /* how soon a cancellation is noticed */
 
-/* Interrupts the machine once the time is over, or it is cancelled. */
+/* What has to be so for a run to end well. */
+struct goal {
+	struct ks_master *master;
+	struct ks_warmup *warmup; /* NULL: there is none */
+	struct ks_settle *settle; /* NULL: it need not have settled */
+	bool reached;
+};
+
+/*
+ * Interrupts the machine once the time is over, or it is cancelled; and at @nudge, for the goal to
+ * be looked at again: the program may be idle until then, and for ever after.
+ */
 struct watchdog {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	struct tkvm_machine *machine;
 	const atomic_bool *cancel;
-	uint64_t end;
+	uint64_t nudge, end;
 	bool stop;
 	atomic_bool bitten;
 };
@@ -45,8 +56,17 @@ static void wait_a_little(struct watchdog *dog)
 	struct timespec ts;
 
 	when = when < dog->end ? when : dog->end;
+	when = when < dog->nudge ? when : dog->nudge;
 	ts = (struct timespec){(time_t)(when / KS_S), (long)(when % KS_S)};
 	pthread_cond_timedwait(&dog->cond, &dog->lock, &ts);
+}
+
+static void nudge(struct watchdog *dog)
+{
+	if (dog->stop || ks_now() < dog->nudge)
+		return;
+	dog->nudge = UINT64_MAX;
+	tkvm_machine_interrupt(dog->machine);
 }
 
 static void *watch(void *arg)
@@ -54,8 +74,10 @@ static void *watch(void *arg)
 	struct watchdog *dog = arg;
 
 	pthread_mutex_lock(&dog->lock);
-	while (!dog->stop && !is_cancelled(dog) && ks_now() < dog->end)
+	while (!dog->stop && !is_cancelled(dog) && ks_now() < dog->end) {
 		wait_a_little(dog);
+		nudge(dog);
+	}
 	if (!dog->stop) {
 		atomic_store(&dog->bitten, true);
 		tkvm_machine_interrupt(dog->machine);
@@ -65,13 +87,15 @@ static void *watch(void *arg)
 }
 
 /* @ms: 0: no limit. */
-static int watchdog_start(struct watchdog *dog, const struct ks_master *master, uint64_t ms)
+static int watchdog_start(struct watchdog *dog, const struct goal *goal, uint64_t ms)
 {
+	const struct ks_master *master = goal->master;
 	pthread_condattr_t attr;
 	int rc;
 
 	*dog = (struct watchdog){.machine = master->machine, .cancel = master->cancel};
 	dog->end = ms ? ks_now() + ms * KS_MS : UINT64_MAX;
+	dog->nudge = goal->settle ? goal->settle->start + goal->settle->limit : UINT64_MAX;
 	pthread_mutex_init(&dog->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -120,14 +144,6 @@ static void say_not_ready(const struct ks_master *master, const char *what)
 		ks_message("  %u connection%s open", n, n > 1 ? "s are" : " is");
 	tkvm_machine_threads(master->machine, say_thread, NULL);
 }
-
-/* What has to be so for a run to end well. */
-struct goal {
-	struct ks_master *master;
-	struct ks_warmup *warmup; /* NULL: there is none */
-	struct ks_settle *settle; /* NULL: it need not have settled */
-	bool reached;
-};
 
 static int goal_reached(void *ctx)
 {
@@ -183,7 +199,7 @@ static int run_watched(struct goal *goal, uint64_t ms, const char *what)
 	struct watchdog dog;
 	int status;
 
-	if (watchdog_start(&dog, master, ms))
+	if (watchdog_start(&dog, goal, ms))
 		return KS_EXIT_FAILED;
 	status = run_until(goal, &dog);
 	if (!watchdog_stop(&dog) || status || goal->reached || master->ended)
@@ -255,7 +271,7 @@ static void say_settled(const struct ks_master *master, const struct ks_settle *
 static int settle(struct ks_master *master)
 {
 	const struct ks_config *config = master->guest->config;
-	struct ks_settle settle = {.limit = config->settle_time_ms * KS_MS};
+	struct ks_settle settle = {.start = ks_now(), .limit = config->settle_time_ms * KS_MS};
 	struct goal goal = {.master = master, .settle = &settle};
 	uint64_t most = config->max_boot_time_ms;
 	int status;

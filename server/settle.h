@@ -9,11 +9,11 @@
 
 struct ks_settle {
 	uint64_t limit;	       /* wait for so long at most, ns */
-	uint64_t start;	       /* 0: not begun */
+	uint64_t start;	       /* from then on */
 	uint64_t waited, rest; /* ns: until now, and what the program has to go */
 };
 
-/* To be asked whenever @machine is idle: may it be frozen now? */
+/* To be asked whenever @machine is idle, and once the limit is over: may it be frozen now? */
 bool ks_settled(struct ks_settle *settle, struct tkvm_machine *machine);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * A server that puts work off until FIRST ms after its start, and then works every PERIOD ms (0:
  * never). It answers with how often it has worked, after it has looked at the clock as event loops
- * do.
+ * do. With a fourth argument it has a timerfd that expires every so many ms, and never looks at it.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +32,15 @@ static void work_if_due(void)
 		return;
 	times++;
 	next = period ? now_ms() + period : 0;
+}
+
+static void tick(int ms)
+{
+	struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	struct itimerspec its = {ts, ts};
+
+	if (timerfd_settime(timerfd_create(CLOCK_MONOTONIC, 0), 0, &its, NULL))
+		abort();
 }
 
 static void answer(int conn)
@@ -54,8 +64,10 @@ int main(int argc, char **argv)
 				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct pollfd fds = {.fd = socket(AF_INET, SOCK_STREAM, 0), .events = POLLIN};
 
-	if (argc != 4)
+	if (argc != 4 && argc != 5)
 		return 2;
+	if (argc == 5)
+		tick(atoi(argv[4]));
 	addr.sin_port = htons((unsigned short)atoi(argv[1]));
 	next = now_ms() + atoi(argv[2]);
 	period = atoi(argv[3]);

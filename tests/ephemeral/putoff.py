@@ -10,7 +10,8 @@ class Cases:
 
     def __init__(self, suite, failed, make, program):
         self.failed, self.make, self.program = failed, make, program
-        for case in self.put_off, self.periodic, self.not_waited_for, self.warm_and_settled, self.reloaded:
+        for case in self.put_off, self.periodic, self.not_waited_for, self.not_looked_at, self.warm_and_settled, \
+                self.reloaded:
             suite.add(case.__name__.replace("_", "-"), case)
 
     def server(self, first, period, *options):
@@ -57,6 +58,16 @@ class Cases:
         with self.server(1500, 0) as s:
             self.settled(s)
             s.expect(b"0\n")
+            s.stop()
+
+    def not_looked_at(self):
+        """The wait is over in time, too, if timers go by without waking the program."""
+        with self.make([self.program(), "@PORT@", "0", "0", "50"], "-e", "-v", "--settle-time", "0.5",
+                       "--max-boot-time", "5") as s:
+            waited, rest = self.settled(s)
+            if waited < 500 or rest is None or rest > 50:
+                raise self.failed("waited %d, rest %r" % (waited, rest))
+            s.expect(b"1\n")
             s.stop()
 
     def warm_and_settled(self):
