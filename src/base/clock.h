@@ -36,6 +36,12 @@ static inline s64 tk_now_ns(void)
 	return tk_clock_ns(CLOCK_MONOTONIC);
 }
 
+/* @ns after @when; TK_FOREVER if that is too late to be a number. */
+static inline s64 tk_later(s64 when, s64 ns)
+{
+	return __builtin_add_overflow(when, ns, &when) ? TK_FOREVER : when;
+}
+
 /* How far these clocks of a program are behind the host's. All zero: it was never frozen. */
 struct tk_clock_lag {
 	s64 mono, raw; /* CLOCK_MONOTONIC and its coarse version; CLOCK_MONOTONIC_RAW */
@@ -60,7 +66,7 @@ static inline s64 tk_lagging(const struct tk_clock_lag *lag, clockid_t clock, s6
 /* When the program's CLOCK_MONOTONIC reads @ns, the host's reads this. */
 static inline s64 tk_host_deadline(const struct tk_clock_lag *lag, s64 ns)
 {
-	return __builtin_add_overflow(ns, lag->mono, &ns) ? TK_FOREVER : ns;
+	return tk_later(ns, lag->mono);
 }
 
 #endif

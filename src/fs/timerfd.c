@@ -53,7 +53,8 @@ static int timerfd_freeze(struct tk_file *file)
 	timer->frozen.at = tk_now_ns();
 	timer->frozen.interval = tk_timespec_ns(&its.it_interval);
 	timer->frozen.armed = ticks || its.it_value.tv_sec || its.it_value.tv_nsec;
-	timer->frozen.expiry = tk_clock_ns(timer->frozen.base) + tk_timespec_ns(&its.it_value);
+	timer->frozen.expiry =
+		tk_later(tk_timespec_ns(&its.it_value), tk_clock_ns(timer->frozen.base));
 	timer->frozen.expiry -= (s64)TK_MIN(ticks, (u64)1 << 20) * timer->frozen.interval;
 	return 0;
 }
@@ -71,7 +72,7 @@ static int arm(int fd, const struct timerfd *tmpl, s64 late)
 	s64 value = tmpl->frozen.expiry - (same ? 0 : tk_clock_ns(tmpl->frozen.base));
 
 	if (relative || tmpl->frozen.base == CLOCK_MONOTONIC)
-		value += late;
+		value = tk_later(value, late);
 	if (tmpl->frozen.armed)
 		its.it_value = tk_ns_timespec(TK_MAX(value, (s64)1));
 	return timerfd_settime(fd, flags, &its, NULL) ? -errno : 0;

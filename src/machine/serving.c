@@ -144,7 +144,7 @@ static s64 earliest_timerfd(const struct tk_fdtable *files)
 		if (!file || !tk_is_timerfd(file) || tk_timerfd_gettime(file, &left) ||
 		    (!left.it_value.tv_sec && !left.it_value.tv_nsec))
 			continue;
-		when = TK_MIN(when, tk_now_ns() + tk_timespec_ns(&left.it_value));
+		when = TK_MIN(when, tk_later(tk_now_ns(), tk_timespec_ns(&left.it_value)));
 	}
 	return when;
 }

@@ -162,17 +162,12 @@ static int restore_task_signals(struct tk_task *task, const struct tk_task *tmpl
 	return restore_queue(task->proc, &sig->own, &from->own);
 }
 
-static s64 later(s64 when, s64 ns)
-{
-	return when == TK_FOREVER || __builtin_add_overflow(when, ns, &when) ? TK_FOREVER : when;
-}
-
 /* Is it where it was frozen: asleep, in the same call, for the same? */
 static bool is_asleep(const struct tk_task *task, const struct tk_task *tmpl)
 {
 	return !task->moved && task->state == TK_TASK_BLOCKED && tmpl->state == TK_TASK_BLOCKED &&
 	       task->wait.begun && task->wait.progress == tmpl->wait.progress &&
-	       task->wait.deadline == later(tmpl->wait.deadline, task->proc->lag.mono);
+	       task->wait.deadline == tk_later(tmpl->wait.deadline, task->proc->lag.mono);
 }
 
 /* It enters its call once more, as it would have if it had been woken. */
@@ -359,10 +354,10 @@ void tk_proc_start(struct tk_proc *proc, const struct tk_clock_lag *lag)
 	struct tk_task *task;
 
 	tk_list_for_each (task, &proc->tasks, link)
-		task->wait.deadline = later(task->wait.deadline, lag->mono);
+		task->wait.deadline = tk_later(task->wait.deadline, lag->mono);
 	tk_list_for_each (timer, &proc->timers, link)
 		if (timer->expiry &&
 		    (timer->base == CLOCK_BOOTTIME || timer->base == CLOCK_BOOTTIME_ALARM))
-			timer->expiry = later(timer->expiry, lag->mono);
+			timer->expiry = tk_later(timer->expiry, lag->mono);
 	proc->lag = *lag;
 }

@@ -137,13 +137,6 @@ static s64 forward(s64 *expiry, s64 interval, s64 now)
 	return n;
 }
 
-static s64 add(s64 a, s64 b)
-{
-	s64 sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? TK_FOREVER : sum;
-}
-
 void tk_timer_set(struct tk_proc *proc, struct tk_timer *timer, bool absolute, s64 value,
 		  s64 interval)
 {
@@ -152,7 +145,7 @@ void tk_timer_set(struct tk_proc *proc, struct tk_timer *timer, bool absolute, s
 	timer->base = timer->clock == CLOCK_REALTIME && !absolute ? CLOCK_MONOTONIC : timer->clock;
 	timer->expiry = value;
 	if (value && !absolute)
-		timer->expiry = add(timer_now(proc, timer), value);
+		timer->expiry = tk_later(timer_now(proc, timer), value);
 	timer->interval = value ? interval : 0;
 	proc->attention = true;
 }
@@ -178,7 +171,8 @@ void tk_itimer_set(struct tk_proc *proc, unsigned int which, s64 value, s64 inte
 
 	it->expiry = value;
 	if (value)
-		it->expiry = add(tk_timer_clock_ns(proc, NULL, itimer_kinds[which].clock), value);
+		it->expiry =
+			tk_later(tk_timer_clock_ns(proc, NULL, itimer_kinds[which].clock), value);
 	it->interval = interval;
 	proc->attention = true;
 }
@@ -211,13 +205,7 @@ void tk_timer_taken(struct tk_proc *proc, struct tk_timer *timer, struct tk_sigi
 /* The moment in CLOCK_MONOTONIC before which @expiry, on a clock that reads @now, cannot be. */
 static s64 as_deadline(s64 expiry, s64 now, s64 mono)
 {
-	s64 deadline;
-
-	if (expiry <= now)
-		return mono;
-	if (__builtin_add_overflow(mono, expiry - now, &deadline))
-		return TK_FOREVER;
-	return deadline;
+	return expiry <= now ? mono : tk_later(mono, expiry - now);
 }
 
 s64 tk_timers_deadline(struct tk_proc *proc)

@@ -31,7 +31,7 @@ static const struct {
 
 static int64_t noted[N_CLOCKS];
 static clock_t noted_ticks;
-static int timerfds[3]; /* relative; absolute; set in the request */
+static int timerfds[4]; /* relative; absolute; set in the request; as far away as can be */
 static timer_t timers[2];
 static char text[100];
 
@@ -73,9 +73,9 @@ static void must(int good)
 		abort();
 }
 
-void clocks_arm_timerfd(void)
+void clocks_arm_timerfd(int64_t seconds)
 {
-	struct itimerspec its = at(SECOND);
+	struct itimerspec its = {.it_value.tv_sec = seconds};
 	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
 
 	must(fd >= 0 && !timerfd_settime(fd, 0, &its, NULL));
@@ -84,13 +84,15 @@ void clocks_arm_timerfd(void)
 void clocks_note(void)
 {
 	struct itimerspec relative = at(SECOND), absolute = at(now(CLOCK_MONOTONIC) + SECOND);
+	struct itimerspec never = {.it_value.tv_sec = INT64_MAX};
 	struct itimerval alarm = {.it_value.tv_sec = 1};
 	struct sigevent none = {.sigev_notify = SIGEV_NONE};
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		must((timerfds[i] = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)) >= 0);
 	must(!timerfd_settime(timerfds[0], 0, &relative, NULL));
 	must(!timerfd_settime(timerfds[1], TFD_TIMER_ABSTIME, &absolute, NULL));
+	must(!timerfd_settime(timerfds[3], 0, &never, NULL));
 	for (int i = 0; i < 2; i++)
 		must(!timer_create(CLOCK_MONOTONIC, &none, &timers[i]));
 	must(!timer_settime(timers[0], 0, &relative, NULL));
@@ -132,6 +134,9 @@ static const char *judge_timers(void)
 		    ns_of(&left.it_value) <= 0)
 			return i ? "absolute timer" : "timer";
 	}
+	if (read(timerfds[3], &ticks, sizeof(ticks)) != -1 || errno != EAGAIN ||
+	    timerfd_gettime(timerfds[3], &left) || left.it_value.tv_sec < INT64_MAX / SECOND / 2)
+		return "timerfd that is set to never";
 	if (getitimer(ITIMER_REAL, &alarm) || (!alarm.it_value.tv_sec && !alarm.it_value.tv_usec))
 		return "interval timer";
 	return NULL;

@@ -386,7 +386,9 @@ int main(int argc, char **argv)
 	else if (!strcmp(kind, "stepping"))
 		step();
 	else if (!strcmp(kind, "timerfd"))
-		clocks_arm_timerfd();
+		clocks_arm_timerfd(1);
+	else if (!strcmp(kind, "never"))
+		clocks_arm_timerfd(INT64_MAX);
 	else if (strcmp(kind, "forbidden") || fchmod(open(argv[2], O_RDWR), 0))
 		return 99;
 	by_accept();

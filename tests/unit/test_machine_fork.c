@@ -427,6 +427,7 @@ static void test_rest_is_what_the_earliest_timer_has_to_go(void **state)
 	expect_rest("timeout", 1, 1000 * MS, 0);
 	expect_rest("clocks", 1, 1000 * MS, 0);
 	expect_rest("timerfd", 1, 1000 * MS, UINT64_MAX); /* which nobody looks at */
+	expect_rest("never", UINT64_MAX, UINT64_MAX, UINT64_MAX);
 }
 
 static void test_waits_are_not_over_sooner_for_having_been_frozen(void **state)
