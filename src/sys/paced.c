@@ -27,7 +27,8 @@ s64 tk_own_deadline(const struct tk_task *task)
 {
 	const struct tk_paced *paced = task->wait.priv;
 
-	return paced ? paced->deadline : task->wait.deadline;
+	/* What is to be cancelled keeps something of its own there (sys/open.c). */
+	return paced && !task->wait.cancel ? paced->deadline : task->wait.deadline;
 }
 
 s64 tk_paced_deadline(struct tk_task *task, s64 rel_ns)
