@@ -75,7 +75,8 @@ static int arm(int fd, const struct timerfd *tmpl, s64 late)
 		value = tk_later(value, late);
 	if (tmpl->frozen.armed)
 		its.it_value = tk_ns_timespec(TK_MAX(value, (s64)1));
-	return timerfd_settime(fd, flags, &its, NULL) ? -errno : 0;
+	/* ECANCELED: it is armed, and the clock was set meanwhile (TFD_TIMER_CANCEL_ON_SET) */
+	return timerfd_settime(fd, flags, &its, NULL) && errno != ECANCELED ? -errno : 0;
 }
 
 static s64 since_freezing(const struct timerfd *tmpl)
