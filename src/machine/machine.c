@@ -122,7 +122,7 @@ static int fill_proc(struct tkvm_machine *machine, const struct tkvm_machine_opt
 	proc->net.gated = options->gate_listeners;
 	proc->net.adopt = options->listeners;
 	proc->net.n_adopt = options->gate_listeners ? options->n_listeners : 0;
-	proc->start_ns = tk_now_ns();
+	proc->start_ns = tk_clock_ns(CLOCK_BOOTTIME);
 	proc->trace_fd = options->trace_fd > 0 ? options->trace_fd : -1;
 	proc->xcr0 = machine->kvm.xcr0;
 	proc->xstate_size = tk_xstate_size(proc->xcr0);

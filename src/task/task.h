@@ -160,7 +160,7 @@ struct tk_proc {
 
 	char *exe;			/* guest path of the program */
 	struct tk_buf argv, envp, auxv; /* as put on the stack: /proc/self/{cmdline,environ,auxv} */
-	s64 start_ns;			/* CLOCK_MONOTONIC at boot */
+	s64 start_ns;			/* CLOCK_BOOTTIME at boot */
 	u64 total_memory;		/* what /proc/meminfo and sysinfo call MemTotal */
 	u64 max_memfds;			/* bytes that all memfds may hold; 0: any number */
 	char hostname[65];
