@@ -443,8 +443,9 @@ struct sim {
 	long double rate;      /* of mono: 1 + error */
 	long double offset[TK_CLOCK_OFFSETS];
 	unsigned int seed;
-	bool noise;	     /* preemption within readings */
-	long double read_ns; /* what a reading takes more than usual */
+	bool noise;		 /* preemption within readings */
+	long double read_ns;	 /* what a reading takes more than usual */
+	struct tk_clock_lag lag; /* of the program whose page is looked at */
 };
 
 static void sim_pass(struct sim *sim, long double ns)
@@ -537,7 +538,7 @@ static void sim_compare(struct sim *sim, const struct tk_vvar *vvar, struct sim_
 			t->asked++;
 			continue;
 		}
-		error = (long double)ns - sim_value(sim, id);
+		error = (long double)ns - sim_value(sim, id) - tk_lagging(&sim->lag, id, 0);
 		t->served++;
 		t->worst_ahead = TK_MAX(t->worst_ahead, error);
 		t->worst_behind = TK_MAX(t->worst_behind, -error);
@@ -712,6 +713,41 @@ static void test_fork_serves_at_once_and_not_backwards(void **state)
 	assert_true(t.worst_ahead < 500 && t.worst_behind < 500);
 }
 
+/* A fork that has waited for @ns since it was put back, in which the host's clock was corrected. */
+static void sim_wait(struct sim *sim, struct tk_clock *clock, const struct sim *frozen,
+		     long double ns)
+{
+	struct sim_tally t = {0};
+
+	sim_pass(sim, ns);
+	sim->rate = 1.00001 + (rand_r(&sim->seed) % 100 - 50) * 1e-6;
+	sim->lag = (struct tk_clock_lag){.mono = (s64)(sim->mono - frozen->mono),
+					 .raw = (s64)(sim->raw - frozen->raw),
+					 .floor = (s64)frozen->mono};
+	tk_clock_set_lag(clock, &sim->lag);
+	sim_compare(sim, clock->vvar, &t);
+	t.served = t.asked = 0;
+	sim_run(sim, clock, &t, 60, 100000);
+	assert_true(t.served > t.asked);
+	assert_true(t.worst_ahead < 1000 && t.worst_behind < 1000);
+}
+
+static void test_sim_clocks_of_a_fork_begin_anew(void **state)
+{
+	static const long double waits[] = {0, 1e6, 9e6, 11e6, 0, 1e9, 3600e9, 0, 86400e9, 5e6};
+	struct sim sim = new_sim(8), frozen;
+	struct tk_clock parent, child;
+	struct tk_vvar parent_page, child_page;
+	struct sim_tally t = {0};
+
+	sim_start(&sim, &parent, &parent_page);
+	sim_run(&sim, &parent, &t, 100, 100000);
+	frozen = sim;
+	tk_clock_fork(&child, &parent, &child_page, 0);
+	for (int i = 0; i < 200; i++)
+		sim_wait(&sim, &child, &frozen, waits[rand_r(&sim.seed) % TK_ARRAY_SIZE(waits)]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -728,6 +764,7 @@ int main(void)
 		cmocka_unit_test(test_sim_host_clock_is_set),
 		cmocka_unit_test(test_sim_slow_host_clock),
 		cmocka_unit_test(test_fork_serves_at_once_and_not_backwards),
+		cmocka_unit_test(test_sim_clocks_of_a_fork_begin_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
