@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "sys/cpuclock.h"
 #include "sys/sys.h"
 #include "task/timer.h"
 
@@ -51,14 +52,12 @@ static long sleep_for(struct tk_task *task, s64 ns, gva_t rem)
 /* Until @clock reads @when. */
 static long sleep_until(struct tk_task *task, clockid_t clock, s64 when)
 {
-	s64 now = tk_timer_clock_ns(task->proc, task, clock), deadline;
+	s64 now = tk_timer_clock_ns(task->proc, task, clock);
 
 	if (now >= when)
 		return 0;
-	if (__builtin_add_overflow(tk_now_ns(), when - now, &deadline))
-		deadline = TK_FOREVER;
 	tk_block_restart(task, TK_RESTART_NOHAND);
-	return tk_block(task, deadline);
+	return tk_block(task, tk_later(tk_now_ns(), when - now));
 }
 
 long tk_sys_nanosleep(struct tk_task *task, const u64 a[6])
@@ -97,22 +96,25 @@ static long sleep_cpu(struct tk_task *task, s64 ns, gva_t rem)
 	s64 now = tk_timer_clock_ns(task->proc, task, CLOCK_PROCESS_CPUTIME_ID), until;
 	long rc;
 
-	if (!task->wait.begun &&
-	    __builtin_add_overflow(now, ns, (s64 *)(void *)&task->wait.progress))
-		task->wait.progress = (u64)TK_FOREVER;
+	if (!task->wait.begun)
+		task->wait.progress = (u64)tk_later(now, ns);
 	until = (s64)task->wait.progress;
 	rc = sleep_until(task, CLOCK_PROCESS_CPUTIME_ID, until);
 	if (rc != -TK_ERESTARTNOHAND)
 		return rc;
-	return interrupted(task, -EINTR, tk_now_ns() + TK_MAX(until - now, 0), rem);
+	return interrupted(task, -EINTR, tk_later(tk_now_ns(), TK_MAX(until - now, 0)), rem);
 }
 
 long tk_sys_clock_nanosleep(struct tk_task *task, const u64 a[6])
 {
 	clockid_t clock = (clockid_t)a[0];
 	s64 ns;
-	int rc = check_clock(clock);
+	int rc;
 
+	/* This is how the C library names the process's. */
+	if (tk_is_process_clock(task->proc, clock))
+		clock = CLOCK_PROCESS_CPUTIME_ID;
+	rc = check_clock(clock);
 	if (!rc)
 		rc = get_time(task, a[2], &ns);
 	if (rc)

@@ -7,31 +7,21 @@
 #include <errno.h>
 #include <sys/time.h>
 
+#include "sys/cpuclock.h"
 #include "sys/sys.h"
-
-/*
- * Clock ids of a process or thread are made from its id: ~pid << 3 | 4 if a thread | which of
- * three counters, 3 meaning a descriptor instead (linux/posix-timers.h; clock_getcpuclockid(3)).
- */
-#define CPU_PERTHREAD 4
-#define CPU_WHICH     3
-#define CPU_FD	      3
 
 /* CPU time that clock @id stands for: nanoseconds, or -EINVAL if it is no such clock. */
 static s64 cpu_clock_ns(struct tk_task *task, clockid_t id)
 {
 	struct tk_task *other = task;
-	int pid = ~(id >> 3);
+	int pid = tk_cpu_clock_pid(id);
 
-	if (id == CLOCK_PROCESS_CPUTIME_ID)
+	if (id == CLOCK_PROCESS_CPUTIME_ID || tk_is_process_clock(task->proc, id))
 		return tk_proc_cpu_ns(task->proc);
 	if (id == CLOCK_THREAD_CPUTIME_ID)
 		return tk_task_cpu_ns(task);
-	if (id >= 0 || (id & CPU_WHICH) == CPU_FD)
+	if (id >= 0 || !(id & TK_CPU_PERTHREAD) || (id & TK_CPU_WHICH) == TK_CPU_FD)
 		return -EINVAL;
-	if (!(id & CPU_PERTHREAD))
-		return pid == 0 || tk_proc_is(task->proc, pid) ? tk_proc_cpu_ns(task->proc)
-							       : -EINVAL;
 	if (pid)
 		other = tk_task_by_tid(task->proc, pid);
 	return other ? tk_task_cpu_ns(other) : -EINVAL;

@@ -4,15 +4,11 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "sys/cpuclock.h"
 #include "sys/sys.h"
 #include "task/timer.h"
 
 #define TIMER_ABSTIME_FLAG 1
-
-/* Ids of CPU-time clocks of a given process or thread, see sys/time.c. */
-#define CPU_PERTHREAD 4
-#define CPU_WHICH     3
-#define CPU_FD	      3
 
 /* The kernel's struct sigevent, 64 bytes. */
 struct sigevent_abi {
@@ -24,14 +20,14 @@ struct sigevent_abi {
 /* Which clock is @id, if timers can be on it? Sets timer->clock and cpu_tid. */
 static int set_clock(struct tk_task *task, struct tk_timer *timer, clockid_t id)
 {
-	int pid = ~(id >> 3);
-	bool thread = id == CLOCK_THREAD_CPUTIME_ID || (id < 0 && (id & CPU_PERTHREAD));
+	int pid = tk_cpu_clock_pid(id);
+	bool thread = id == CLOCK_THREAD_CPUTIME_ID || (id < 0 && (id & TK_CPU_PERTHREAD));
 
 	if (id < 0) {
-		if ((id & CPU_WHICH) == CPU_FD)
+		if ((id & TK_CPU_WHICH) == TK_CPU_FD)
 			return -EINVAL;
 		if (thread ? pid && !tk_task_by_tid(task->proc, pid)
-			   : pid && !tk_proc_is(task->proc, pid))
+			   : !tk_is_process_clock(task->proc, id))
 			return -EINVAL;
 		timer->cpu_tid = pid;
 		id = thread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;

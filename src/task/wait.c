@@ -17,9 +17,8 @@ s64 tk_deadline(struct tk_task *task, s64 rel_ns)
 	if (wait->begun)
 		return wait->deadline;
 	wait->deadline = TK_FOREVER;
-	if (rel_ns >= 0 && rel_ns != TK_FOREVER &&
-	    __builtin_add_overflow(tk_now_ns(), rel_ns, &wait->deadline))
-		wait->deadline = TK_FOREVER;
+	if (rel_ns >= 0 && rel_ns != TK_FOREVER)
+		wait->deadline = tk_later(tk_now_ns(), rel_ns);
 	return wait->deadline;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* POSIX timers, interval timers, alarm and sleeping. */
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
@@ -31,6 +32,10 @@ static struct timespec ts(long long ns)
 	return (struct timespec){ns / 1000000000, ns % 1000000000};
 }
 
+static void on_alarm(int signo)
+{
+}
+
 static void sleeping(void)
 {
 	static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME,
@@ -59,6 +64,29 @@ static void sleeping(void)
 	t0 = now(CLOCK_MONOTONIC);
 	t = ts(0);
 	CHECK(nanosleep(&t, NULL) == 0 && now(CLOCK_MONOTONIC) - t0 < 1000 * MS);
+}
+
+/* For ever, all but the time until a signal. */
+static void interrupted(void)
+{
+	static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME,
+					   CLOCK_PROCESS_CPUTIME_ID};
+	const time_t end = INT64_MAX / 1000000000;
+	const struct timespec never = {INT64_MAX, 0};
+	struct sigaction sa = {.sa_handler = on_alarm};
+	struct itimerval it = {.it_value.tv_usec = 10000};
+
+	sigaction(SIGALRM, &sa, NULL);
+	for (unsigned int i = 0; i < 4; i++) {
+		struct timespec rem = {0, 0};
+
+		CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
+		CHECK(clock_nanosleep(clocks[i], 0, &never, &rem) == EINTR);
+		CHECK(rem.tv_sec > end / 2 && rem.tv_sec <= end && rem.tv_nsec >= 0);
+		CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
+		CHECK(clock_nanosleep(clocks[i], TIMER_ABSTIME, &never, NULL) == EINTR);
+	}
+	signal(SIGALRM, SIG_DFL);
 }
 
 static void periodic(clockid_t clock)
@@ -219,6 +247,7 @@ int main(void)
 	sigaction(SIGPROF, &sa, NULL);
 	sigaction(SIGVTALRM, &sa, NULL);
 	sleeping();
+	interrupted();
 	periodic(CLOCK_MONOTONIC);
 	periodic(CLOCK_REALTIME);
 	periodic(CLOCK_PROCESS_CPUTIME_ID);
