@@ -81,8 +81,11 @@ struct tkvm_fork_options {
  * It sees what a suspended computer sees: its CLOCK_MONOTONIC and CLOCK_MONOTONIC_RAW, its
  * deadlines and its timers go on from where they stood at the freezing when it is first run, and
  * again when it is first run after each reset. CLOCK_REALTIME, CLOCK_TAI and CLOCK_BOOTTIME have
- * gone on meanwhile. -EINVAL      options->size -EOPNOTSUPP  this host's KVM has no dirty rings
- * (Linux before 5.11) -ENOMEM, -EMFILE, ...
+ * gone on meanwhile, and so has the processor's counter (RDTSC).
+ *
+ *   -EINVAL      options->size
+ *   -EOPNOTSUPP  this host's KVM has no dirty rings (Linux before 5.11)
+ *   -ENOMEM, -EMFILE, ...
  */
 TKVM_API int tkvm_image_fork(struct tkvm_image *image, const struct tkvm_fork_options *options,
 			     struct tkvm_machine **ret, struct tkvm_error *err);
