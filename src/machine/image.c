@@ -74,9 +74,14 @@ static int make(struct tkvm_image *image, struct tkvm_machine *machine, struct t
 	return rc;
 }
 
-/* A call that was to be tried again soon is: what is left of it is its own deadline. */
+/*
+ * A call that was to be tried again soon is: what is left of it is its own deadline. Forks enter it
+ * at once, as calls that wait for descriptors; nothing else would end it.
+ */
 static void forget_pace(struct tk_task *task)
 {
+	if (task->wait.priv)
+		task->state = TK_TASK_RUNNABLE;
 	task->wait.deadline = tk_own_deadline(task);
 	free(task->wait.priv);
 	task->wait.priv = NULL;

@@ -21,6 +21,7 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "fork_clocks.h"
@@ -118,6 +119,35 @@ static void grow_memfd(void)
 		abort();
 }
 
+/* A thread that sends to a socket of another process, whose queue is full. */
+static struct sockaddr_un queue = {.sun_family = AF_UNIX};
+static volatile int n_sent;
+
+static void *sender(void *arg)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	while (sendto(fd, "x", 1, 0, (struct sockaddr *)&queue, sizeof(queue)) == 1)
+		n_sent++;
+	abort();
+}
+
+static void fill_queue(const char *path)
+{
+	pthread_t t;
+
+	snprintf(queue.sun_path, sizeof(queue.sun_path), "%s", path);
+	if (pthread_create(&t, NULL, sender, NULL))
+		abort();
+}
+
+static const char *sent_more_than(int n)
+{
+	for (int i = 0; i < 1000 && n_sent <= n; i++)
+		usleep(5000);
+	return n_sent > n ? "ok" : "stuck";
+}
+
 static int answer(int conn)
 {
 	char request[128], reply[128];
@@ -141,6 +171,8 @@ static int answer(int conn)
 		len = snprintf(reply, sizeof(reply), "%s %d", request, take_all(request));
 	if (!strcmp(request, "clocks"))
 		len = snprintf(reply, sizeof(reply), "%s", clocks_judge());
+	if (!strncmp(request, "sent ", 5))
+		len = snprintf(reply, sizeof(reply), "%s", sent_more_than(atoi(request + 5)));
 	if (!strcmp(request, "exit"))
 		_exit(3);
 	if (write(conn, reply, (size_t)len) != len)
@@ -389,6 +421,8 @@ int main(int argc, char **argv)
 		clocks_arm_timerfd(1);
 	else if (!strcmp(kind, "never"))
 		clocks_arm_timerfd(INT64_MAX);
+	else if (!strcmp(kind, "queue"))
+		fill_queue(argv[2]);
 	else if (strcmp(kind, "forbidden") || fchmod(open(argv[2], O_RDWR), 0))
 		return 99;
 	by_accept();

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -367,24 +368,25 @@ static void test_threads_fork_one_image(void **state)
 	tkvm_image_put(image);
 }
 
-static int n_clocks_released;
+static int n_sleepers_released;
 
 static int stop_when_released(void *ctx)
 {
-	return n_clocks_released > 0;
+	return n_sleepers_released > 0;
 }
 
 /* The program sleeps in between. */
-static void ask_for_clocks(struct tkvm_machine *fork)
+static void ask_a_sleeper(struct tkvm_machine *fork, const char *request, const char *expected)
 {
-	int conn = offer(fork, &n_clocks_released);
+	int conn = offer(fork, &n_sleepers_released);
+	ssize_t len = (ssize_t)strlen(request);
 	char reply[128] = "";
 
-	n_clocks_released = 0;
-	assert_int_equal(write(conn, "clocks", 6), 6);
+	n_sleepers_released = 0;
+	assert_int_equal(write(conn, request, (size_t)len), len);
 	assert_int_equal(run_until(fork, stop_when_released).outcome, TKVM_IDLE);
 	assert_true(read(conn, reply, sizeof(reply) - 1) > 0);
-	assert_string_equal(reply, "ok");
+	assert_string_equal(reply, expected);
 	close(conn);
 }
 
@@ -398,11 +400,42 @@ static void test_clocks_stand_still_in_an_image(void **state)
 	fork = make_fork(image);
 	for (int i = 0; i < 3; i++) {
 		usleep(1200 * 1000);
-		ask_for_clocks(fork);
+		ask_a_sleeper(fork, "clocks", "ok");
 		reset(fork);
 	}
 	tkvm_machine_destroy(fork);
 	tkvm_image_put(image);
+}
+
+/* No descriptor says when it may go on, so it has to try again in forks, too. */
+static void test_calls_that_try_again_go_on_in_forks(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int queue = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	struct tkvm_machine *master, *fork;
+	struct tkvm_image *image;
+	char byte, request[32];
+	int n = 0;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/tmp/test_machine_fork.%d", getpid());
+	assert_int_equal(bind(queue, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	master = boot_with("queue", addr.sun_path);
+	expect_idle(master);
+	image = freeze(master);
+	fork = make_fork(image);
+	while (recv(queue, &byte, 1, 0) == 1)
+		n++;
+	snprintf(request, sizeof(request), "sent %d", n);
+	for (int i = 0; i < 3; i++) {
+		ask_a_sleeper(fork, request, "ok");
+		reset(fork);
+		while (recv(queue, &byte, 1, 0) == 1)
+			continue;
+	}
+	tkvm_machine_destroy(fork);
+	tkvm_image_put(image);
+	close(queue);
+	unlink(addr.sun_path);
 }
 
 /* @then: more than a second later. */
@@ -593,6 +626,7 @@ int main(void)
 		cmocka_unit_test(test_who_comes_late_pays_no_exit),
 		cmocka_unit_test(test_threads_fork_one_image),
 		cmocka_unit_test(test_clocks_stand_still_in_an_image),
+		cmocka_unit_test(test_calls_that_try_again_go_on_in_forks),
 		cmocka_unit_test(test_rest_is_what_the_earliest_timer_has_to_go),
 		cmocka_unit_test(test_waits_are_not_over_sooner_for_having_been_frozen),
 		cmocka_unit_test(test_ended_fork_is_not_reset),
