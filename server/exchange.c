@@ -294,7 +294,8 @@ bool ks_exchange_may_keep(const struct ks_exchange *exchange)
 	const struct ks_conn *conn = exchange->conn;
 
 	return conn->source.fd >= 0 && exchange->closed && exchange->unchanged && !exchange->shut &&
-	       !exchange->ahead && exchange->left_open && ks_http_may_keep(&conn->http);
+	       !conn->finished && !exchange->ahead && exchange->left_open &&
+	       ks_http_may_keep(&conn->http);
 }
 
 void ks_exchange_log(const struct ks_exchange *exchange, unsigned int worker)

@@ -8,8 +8,8 @@
  * Output and the end of the connection behind it, or more output, make one segment (MSG_MORE):
  * another one would cost its way through the network stack once more, and wake the client twice.
  *
- * An entry further on may still turn out to be nonsense. Then the program dies of it, having sent
- * what it may send at any time.
+ * An entry before or behind it may still turn out to be nonsense. Then the program has sent what it
+ * may send at any time, and who follows the connection is told (replay.c).
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -294,6 +294,36 @@ static void count(struct replay *r, u32 nr)
 	tk_calls_inside(r->proc->stats.calls, nr, 1);
 }
 
+static void tell_sent(struct replay *r, const struct tk_fast_entry *entry)
+{
+	struct iovec iov = {r->fast->out + (u32)entry->a, entry->b};
+	unsigned int how = TKVM_SENT_STABLE;
+	struct tk_follow follow;
+	int fd;
+
+	if (r->early.ended && !r->early.sends)
+		how |= TKVM_SENT_ENDED;
+	if (r->conn)
+		tk_sock_sent(r->conn, iov.iov_base, iov.iov_len, how);
+	else if (tk_gate_first(r->fast->listener, &follow, &fd) && follow.ops->sent)
+		follow.ops->sent(follow.ctx, &iov, 1, iov.iov_len, how);
+}
+
+/*
+ * From @entry on nothing is done, but of what was sent some may be out already: who follows the
+ * connection has to know, or takes it for one of which all was seen.
+ */
+static void own_up(struct replay *r, const struct tk_fast_entry *entry,
+		   const struct tk_fast_entry *end)
+{
+	for (; entry != end && r->early.sends; entry++) {
+		if (entry->deed != TK_DID_SEND)
+			continue;
+		r->early.sends--;
+		tell_sent(r, entry);
+	}
+}
+
 int tk_replay(struct tk_fast *fast, struct tk_proc *proc, const struct tk_fast_entry *entries,
 	      u32 n)
 {
@@ -310,8 +340,10 @@ int tk_replay(struct tk_fast *fast, struct tk_proc *proc, const struct tk_fast_e
 	for (u32 i = 0; i < n; i++) {
 		int rc = do_entry(&r, &entries[i]);
 
-		if (rc)
+		if (rc) {
+			own_up(&r, &entries[i], entries + n);
 			return rc;
+		}
 		count(&r, entries[i].nr);
 	}
 	fast->drained = r.conn && r.state.in_pos == fast->given->in_len && fast->given->in_len

@@ -96,6 +96,17 @@ def attacks(suite):
     def reloads():
         attack(some(["reload/%d" % n for n in range(8 * RELOAD_SIZE)], 60))
 
+    def hidden():
+        """Output on a record that is refused is output: nobody's answer comes behind it as if it were not."""
+        request = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
+        with Target(suite.kvmserver) as target:
+            for _ in range(5):
+                with Client(target.way.connect()) as client:
+                    got, _ = client.do([("send", request % b"hidden"), ("take", 10), ("sleep", 0.2),
+                                        ("send", request % b"good/0")])
+                if not got.endswith(b"ok\n") or b"hidden" not in got:
+                    raise Failed("%r\n%s" % (got, target.way.output()[-2000:]))
+
     def honest():
         """Steps, alarms and stack pointers to nowhere change nothing."""
         with contextlib.ExitStack() as stack:
@@ -110,4 +121,4 @@ def attacks(suite):
                             raise Failed("%s of %s: %r instead of %r\n%s" % (
                                 path, target.way.name, got[:600], right[:600],
                                 target.way.output()[-2000:].decode("utf-8", "replace")))
-    return {f.__name__: f for f in (garbage, leaps, reloads, honest)}
+    return {f.__name__: f for f in (garbage, leaps, reloads, hidden, honest)}
