@@ -394,6 +394,16 @@ static long do_open(struct talk *t, long n, long unused)
 	return outcome(t->file);
 }
 
+/* Nothing is called for so many millions of cycles. */
+static long do_busy(struct talk *t, long millions, long unused)
+{
+	unsigned long long begin = __builtin_ia32_rdtsc();
+
+	while (__builtin_ia32_rdtsc() - begin < (unsigned long long)millions * 1000000)
+		;
+	return 0;
+}
+
 static long say_stat(struct talk *t, long rc, const struct stat *st)
 {
 	if (!rc)
@@ -557,7 +567,7 @@ static long do_thread(struct talk *t, long unused, long unused2)
 	X(close) X(dup) X(swap) X(undup) X(dup2) X(option) X(names) X(accept) X(leave) X(nap)      \
 	X(await) X(await_event) X(flushed) X(go) X(take) X(give) X(stuff) X(thread)    \
 	X(respond) X(report) X(open) X(stat) X(fstat) X(fread) X(pread) X(seek) X(sendfile) X(put)    \
-	X(fclose) X(identity)
+	X(fclose) X(identity) X(busy)
 
 static const struct {
 	const char *name;

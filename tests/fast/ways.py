@@ -54,7 +54,10 @@ class Way:
         self.directory = tempfile.mkdtemp(prefix="tinykvm-fast.")
         self.argv = argv
         if WAYS[way] is not None:
-            self.argv = [kvmserver, *WAYS[way], *options, "run", *argv]
+            # Where only root can write: a program that is mapped from elsewhere is given no files.
+            inside = "/usr/bin/" + os.path.basename(argv[0])
+            volume = "--volume=%s:%s" % (os.path.realpath(argv[0]), inside)
+            self.argv = [kvmserver, *WAYS[way], *options, volume, "run", inside, *argv[1:]]
         self.seen = 0
         for i, size in enumerate(FILES):
             with open(os.path.join(self.directory, "file%d" % i), "wb") as f:

@@ -38,9 +38,11 @@ static long get(const struct call *c, const struct piece *pieces, u32 n, u64 pos
 	return (long)done;
 }
 
+/* The file may have become shorter than what was read. */
 static long get_here(struct call *c, const struct piece *pieces, u32 n)
 {
-	long done = get(c, pieces, n, c->state->file_pos);
+	bool beyond = c->state->file_pos > c->given->file_size;
+	long done = beyond ? PASS : get(c, pieces, n, c->state->file_pos);
 
 	return done == PASS ? PASS : move(c, c->state->file_pos + (u64)done, done);
 }
