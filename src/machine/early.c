@@ -53,8 +53,8 @@ static enum meaning meaning_of(const struct tk_fast_entry *entry)
 		return is_unseen_option(entry->a) ? UNSEEN : SEEN;
 	case TK_DID_ACCEPT:
 		return ACCEPTED;
-	case TK_DID_SEND:
-		return SENT;
+	case TK_DID_SEND: /* flags: more is to come, but when? */
+		return entry->a >> 32 ? SEEN : SENT;
 	case TK_DID_SHUTDOWN:
 	case TK_DID_CLOSE:
 		return ENDED;
