@@ -80,7 +80,8 @@ enum tkvm_sent {
 	TKVM_SENT_STABLE = 1,
 	/*
 	 * The end of the connection went out behind them, by shutdown(2), as that is what the
-	 * program does next: shut() or released() follows.
+	 * program does next: shut() or released() follows, unless the program dies before it or
+	 * has said so falsely.
 	 */
 	TKVM_SENT_ENDED = 2
 };
@@ -105,7 +106,8 @@ struct tkvm_connection_ops {
 	void (*took)(void *ctx, size_t len);
 	/*
 	 * It sent the first @len bytes of @iov, which may change or vanish behind the callee's
-	 * back unless @how (enum tkvm_sent) says otherwise.
+	 * back unless @how (enum tkvm_sent) says otherwise. A program that forges what it has done
+	 * may have sent before it accepted the connection.
 	 */
 	void (*sent)(void *ctx, const struct iovec *iov, int n, size_t len, unsigned int how);
 	/* It called shutdown(2), which was done. */
