@@ -37,11 +37,17 @@ struct rig {
 	struct tk_file *tmpl;
 	int listener, epoll, theirs;
 	int accepted, released;
+	size_t told; /* bytes that were sent, as who follows it knows */
 };
 
 static void on_accepted(void *ctx)
 {
 	((struct rig *)ctx)->accepted++;
+}
+
+static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len, unsigned int how)
+{
+	((struct rig *)ctx)->told += len;
 }
 
 static void on_released(void *ctx, int fd, enum tkvm_release how)
@@ -53,6 +59,7 @@ static void on_released(void *ctx, int fd, enum tkvm_release how)
 static const struct tkvm_connection_ops ops = {
 	.size = sizeof(ops),
 	.accepted = on_accepted,
+	.sent = on_sent,
 	.released = on_released,
 };
 
@@ -177,6 +184,18 @@ static void check(struct rig *rig)
 	tk_assert((int)conns == rig->accepted - rig->released);
 }
 
+/* Nothing comes that nobody was told of; less may, if the connection broke. */
+static void check_output(const struct rig *rig)
+{
+	size_t got = 0;
+	u8 bytes[4096];
+	ssize_t n;
+
+	while ((n = recv(rig->theirs, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		got += (size_t)n;
+	tk_assert(got <= rig->told);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -194,6 +213,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	fake_end(&rig->fake);
 	tk_file_put(rig->tmpl);
 	tk_assert(rig->released == 1);
+	check_output(rig);
 	close(rig->theirs);
 	free(rig);
 	return 0;
