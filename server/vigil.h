@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-#define KS_VIGIL_MOST 50000 /* ns */
+#define KS_VIGIL_MOST 100000 /* ns */
 
 struct ks_vigil {
 	uint64_t ns; /* the next one; 0 to begin with */
