@@ -29,7 +29,7 @@ from runtimes import find, npm  # noqa: E402
 from servers import child, free_port  # noqa: E402
 
 TESTS = os.path.join(ROOT, "tests", "ephemeral")
-WARMUP = 1000  # after fewer, Deno starts a thread in each request
+WARMUP = 1000
 STEPS = 10
 COLUMNS = ("requests", "own_kib", "shared_kib", "fds", "threads", "vcpus", "mappings", "forks")
 # What may be more in the end than it was once everything had been used.
