@@ -17,9 +17,6 @@
 #include "mm/mm.h"
 #include "task/calls.h"
 
-/* As long as a published clock is valid (guest/clock.c). */
-#define VALID_NS (10 * 1000 * 1000)
-
 static u8 *data(const struct tk_ahead *ahead)
 {
 	return (u8 *)ahead->page + TK_AHEAD_DATA;
@@ -104,7 +101,7 @@ void tk_ahead_give(struct tk_ahead *ahead, struct tk_proc *proc, const struct tk
 	if (!file || file != ahead->file || file->pos != ahead->end)
 		return;
 	window = tk_ahead_window(&ahead->pace, ahead->n, bytes_left(file));
-	deadline = tk_clock_deadline(clock, VALID_NS);
+	deadline = tk_clock_deadline(clock, TK_AHEAD_NS);
 	if (!window || !deadline || tk_ahead_in_contact(proc))
 		return;
 	got = pread(file->hostfd, data(ahead), window, file->pos);

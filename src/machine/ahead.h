@@ -13,6 +13,9 @@
 #include "kvm/vcpu.h"
 #include "task/task.h"
 
+/* What was read serves as long as a published clock is valid (guest/clock.c). */
+#define TK_AHEAD_NS (10 * 1000 * 1000)
+
 /* All zero: off. */
 struct tk_ahead {
 	struct tk_ahead_page *page; /* NULL: off */

@@ -14,8 +14,6 @@
 #include "machine/ahead.h"
 #include "machine/fast.h"
 
-#define VALID_NS (10 * 1000 * 1000)
-
 _Static_assert(sizeof(struct stat) == TK_FAST_STAT, "guest/fast.h");
 
 void tk_fast_note(struct tk_fast *fast, const struct tk_task *task, long result)
@@ -69,7 +67,7 @@ void tk_fast_give_file(struct tk_fast *fast, struct tk_proc *proc, const struct 
 	struct stat st;
 
 	fast->file = NULL;
-	given->deadline = file ? tk_clock_deadline(clock, VALID_NS) : 0;
+	given->deadline = file ? tk_clock_deadline(clock, TK_AHEAD_NS) : 0;
 	if (!given->deadline || tk_ahead_in_contact(proc) || fstat(file->hostfd, &st) ||
 	    !S_ISREG(st.st_mode))
 		return;
