@@ -63,7 +63,7 @@ void tk_epoll_told(struct tk_epoll *epoll, const struct tk_file *file, u32 event
  */
 void tk_epoll_spend(struct tk_epoll *epoll, u32 fd, struct tk_file *file);
 
-/* file->muted has changed: watch for other events. */
+/* file->muted has changed, or what it is ready for is to be told again: watch anew. */
 void tk_epoll_refresh(struct tk_file *file);
 
 /*

@@ -12,106 +12,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../unit/loopback.h"
-#include "../unit/sysproc.h"
+#include "../unit/fast_rig.h"
 #include "base/error.h"
 #include "fuzz.h"
 #include "fs/regular.h"
-#include "machine/fast.h"
-#include "net/gate.h"
-
-#define TEXT "GET / HTTP/1.1\r\nHost: fuzz\r\n\r\n"
-
-static u64 no_time(void *ctx)
-{
-	return 0;
-}
-
-static const struct tk_clock still = {.source = {.tsc = no_time}, .mono = {.rate = 1}};
-static u8 shim[TK_SHIM_SIZE] __attribute__((aligned(4096)));
-static u8 given[TK_GIVEN_SIZE] __attribute__((aligned(4096)));
-
-struct rig {
-	struct fakeproc fake;
-	struct tk_fast fast;
-	struct tk_file *tmpl;
-	int listener, epoll, theirs;
-	int accepted, released;
-	size_t told; /* bytes that were sent, as who follows it knows */
-};
-
-static void on_accepted(void *ctx)
-{
-	((struct rig *)ctx)->accepted++;
-}
-
-static void on_sent(void *ctx, const struct iovec *iov, int n, size_t len, unsigned int how)
-{
-	((struct rig *)ctx)->told += len;
-}
-
-static void on_released(void *ctx, int fd, enum tkvm_release how)
-{
-	((struct rig *)ctx)->released++;
-	close(fd);
-}
-
-static const struct tkvm_connection_ops ops = {
-	.size = sizeof(ops),
-	.accepted = on_accepted,
-	.sent = on_sent,
-	.released = on_released,
-};
-
-static void offer(struct rig *rig)
-{
-	struct tk_sock *gate = tk_sock_of(tk_fd_get(&rig->fake.proc.files, (u64)rig->listener));
-	struct sockaddr_in addr;
-	socklen_t len = sizeof(addr);
-	int fd;
-
-	tk_assert(!getsockname(tk_sock_host(gate), (struct sockaddr *)&addr, &len));
-	rig->theirs = socket(AF_INET, SOCK_STREAM, 0);
-	tk_assert(!loopback_connect(rig->theirs, (struct sockaddr *)&addr, len));
-	fd = loopback_accept(tk_sock_host(gate));
-	tk_assert(fd >= 0 && write(rig->theirs, TEXT, sizeof(TEXT) - 1) > 0);
-	tk_assert(!tk_gate_offer(gate, fd, &ops, rig));
-}
-
-static void begin(struct rig *rig)
-{
-	struct fakeproc *fake = &rig->fake;
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	int real = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	struct epoll_event event = {.events = EPOLLIN};
-	struct tk_file *file;
-
-	tk_policy_init(&fake->policy);
-	tk_assert(!tk_policy_allow_net(&fake->policy, NULL, TK_NET_LISTEN, NULL));
-	fake_start(fake, "/");
-	tk_assert(!bind(real, (struct sockaddr *)&addr, sizeof(addr)) && !listen(real, 8));
-	tk_assert(!tk_sock_new(&rig->tmpl, &fake->proc.net, &fake->policy, real, AF_INET,
-			       SOCK_STREAM, 0, O_NONBLOCK));
-	tk_sock_of(rig->tmpl)->listening = true;
-	tk_assert(!tk_gate_new(&file, tk_sock_of(rig->tmpl), &fake->proc.net, &fake->policy));
-	rig->listener = tk_fd_install(&fake->proc.files, file, 0, false);
-	rig->epoll = (int)fake_call(fake, SYS_epoll_create1, 0, 0, 0, 0, 0, 0);
-	tk_assert(!tk_epoll_ctl(tk_epoll_of(tk_fd_get(&fake->proc.files, (u64)rig->epoll)),
-				EPOLL_CTL_ADD, (u32)rig->listener, file, &event));
-	memset(given, 0, sizeof(given));
-	memset(shim, 0, sizeof(shim));
-	rig->fast = (struct tk_fast){
-		.given = (struct tk_given *)(void *)given,
-		.record = (struct tk_record *)(void *)(shim + TK_RECORD_AT),
-		.shim = (struct tk_shim_page *)(void *)shim,
-		.in = given + TK_GIVEN_IN,
-		.out = shim + TK_OUT_AT,
-	};
-	offer(rig);
-}
 
 /* The program has opened a file, if it has not one open. */
-static void open_file(struct rig *rig)
+static void open_file(struct fast_rig *rig)
 {
 	struct tk_fdtable *files = &rig->fake.proc.files;
 	struct tk_file *file;
@@ -121,7 +28,7 @@ static void open_file(struct rig *rig)
 		if (files->fds[i].file && tk_is_regular(files->fds[i].file))
 			return;
 	fd = memfd_create("text", MFD_CLOEXEC);
-	tk_assert(fd >= 0 && write(fd, TEXT, sizeof(TEXT)) == sizeof(TEXT));
+	tk_assert(fd >= 0 && write(fd, FAST_TEXT, sizeof(FAST_TEXT)) == sizeof(FAST_TEXT));
 	tk_assert(!tk_regular_new(fd, O_RDONLY, "/text", &file));
 	rig->fast.opened_fd = (u32)tk_fd_install(files, file, 0, false);
 	rig->fast.opened = true;
@@ -145,7 +52,7 @@ static u64 number(const u8 **data, size_t *left)
 }
 
 /* One exit: entries from the input. False: the machine has ended. */
-static bool one_exit(struct rig *rig, const u8 **data, size_t *left)
+static bool one_exit(struct fast_rig *rig, const u8 **data, size_t *left)
 {
 	u64 n = number(data, left);
 
@@ -162,7 +69,7 @@ static bool one_exit(struct rig *rig, const u8 **data, size_t *left)
 }
 
 /* At most one connection, one registration of it, and each where it belongs. */
-static void check(struct rig *rig)
+static void check(struct fast_rig *rig)
 {
 	const struct tk_fdtable *files = &rig->fake.proc.files;
 	unsigned int conns = 0;
@@ -172,7 +79,7 @@ static void check(struct rig *rig)
 
 		if (files->fds[fd].file && tk_is_regular(files->fds[fd].file))
 			tk_assert(files->fds[fd].file->refs == 1 &&
-				  (u64)files->fds[fd].file->pos <= sizeof(TEXT));
+				  (u64)files->fds[fd].file->pos <= sizeof(FAST_TEXT));
 		if (!sock || sock->gate)
 			continue;
 		conns++;
@@ -185,7 +92,7 @@ static void check(struct rig *rig)
 }
 
 /* Nothing comes that nobody was told of; less may, if the connection broke. */
-static void check_output(const struct rig *rig)
+static void check_output(const struct fast_rig *rig)
 {
 	size_t got = 0;
 	u8 bytes[4096];
@@ -198,21 +105,18 @@ static void check_output(const struct rig *rig)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct fast_rig *rig = calloc(1, sizeof(*rig));
 	bool alive = true;
 
-	begin(rig);
+	fast_begin(rig);
 	while (alive && size) {
 		open_file(rig);
-		tk_fast_give(&rig->fast, rig->fake.task, &still);
-		if (!rig->fast.given->on)
+		if (!fast_give(rig))
 			break;
 		alive = one_exit(rig, &data, &size);
 		check(rig);
 	}
-	fake_end(&rig->fake);
-	tk_file_put(rig->tmpl);
-	tk_assert(rig->released == 1);
+	fast_end(rig);
 	check_output(rig);
 	close(rig->theirs);
 	free(rig);

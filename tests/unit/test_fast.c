@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* What the fast path gives and replays, where something comes from outside at just that moment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <cmocka.h>
+
+#include "fast_rig.h"
+
+#define TEXT_LEN ((int)sizeof(FAST_TEXT) - 1)
+#define MORE	 "more"
+#define DATA	 7
+
+static struct fast_rig *rig;
+
+static int setup(void **state)
+{
+	rig = calloc(1, sizeof(*rig));
+	fast_begin(rig);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fast_end(rig);
+	close(rig->theirs);
+	free(rig);
+	return 0;
+}
+
+static int host_conn(void)
+{
+	struct tk_follow follow;
+	int fd = -1;
+
+	if (rig->fast.conn)
+		return rig->fast.conn->file.hostfd;
+	tk_gate_first(tk_sock_of(tk_fd_get(&rig->fake.proc.files, (u64)rig->listener)), &follow,
+		      &fd);
+	return fd;
+}
+
+static void wait_for_input(int n)
+{
+	int now = 0;
+
+	while (now < n)
+		assert_int_equal(ioctl(host_conn(), FIONREAD, &now), 0);
+}
+
+/* The text that the client has sent is given. */
+static void give(void)
+{
+	wait_for_input(TEXT_LEN);
+	assert_true(fast_give(rig));
+	assert_int_equal(rig->fast.given->in_len, TEXT_LEN);
+}
+
+static void put(enum tk_fast_deed deed, u64 a, u64 b)
+{
+	struct tk_record *record = rig->fast.record;
+
+	record->entries[record->count++] = (struct tk_fast_entry){.deed = deed, .a = a, .b = b};
+}
+
+/* The client sends more, @unread bytes being there; then the record is settled. */
+static void settle(bool more, int unread)
+{
+	if (more) {
+		assert_int_equal(write(rig->theirs, MORE, sizeof(MORE)), sizeof(MORE));
+		wait_for_input(unread + (int)sizeof(MORE));
+	}
+	assert_int_equal(tk_fast_settle(&rig->fast, &rig->fake.proc), 0);
+}
+
+static void put_told(u32 events)
+{
+	put(TK_DID_ACCEPT, 0, 0);
+	put(TK_DID_REGISTER, (u64)events << 32 | EPOLL_CTL_ADD, DATA);
+	put(TK_DID_TELL, 0, 0);
+}
+
+/* What the host tells of the connection. */
+static u32 events(void)
+{
+	struct tk_epoll *epoll = tk_epoll_of(tk_fd_get(&rig->fake.proc.files, (u64)rig->epoll));
+	struct epoll_event found[4];
+	int n = tk_epoll_collect(epoll, found, 4);
+	u32 told = 0;
+
+	for (int i = 0; i < n; i++)
+		if (found[i].data.u64 == DATA)
+			told |= found[i].events;
+	return told;
+}
+
+static void an_edge_is_told_once(void **state)
+{
+	give();
+	put_told(EPOLLIN | EPOLLOUT | EPOLLET);
+	settle(false, 0);
+	assert_int_equal(events(), 0);
+}
+
+static void the_next_edge_is_told(void **state)
+{
+	give();
+	put_told(EPOLLIN | EPOLLOUT | EPOLLET);
+	settle(true, TEXT_LEN);
+	assert_int_equal(events(), EPOLLIN | EPOLLOUT);
+	assert_int_equal(events(), 0);
+}
+
+static void the_next_edge_behind_what_was_read(void **state)
+{
+	for (int read = 1; read <= TEXT_LEN; read += TEXT_LEN - 1) {
+		give();
+		put_told(EPOLLIN | EPOLLET);
+		put(TK_DID_RECEIVE, (u64)read, 0);
+		settle(true, TEXT_LEN);
+		assert_int_equal(events(), EPOLLIN);
+		assert_int_equal(events(), 0);
+		teardown(NULL);
+		setup(NULL);
+	}
+}
+
+/* The client has the answer, and sends more, before it is settled that an edge was told. */
+static void an_answer_brings_the_next_edge(void **state)
+{
+	give();
+	put_told(EPOLLIN | EPOLLET);
+	put(TK_DID_SEND, 0, 3);
+	settle(true, TEXT_LEN);
+	assert_int_equal(events(), EPOLLIN);
+	assert_int_equal(rig->told, 3);
+}
+
+static void a_level_is_told_again(void **state)
+{
+	give();
+	put_told(EPOLLIN);
+	settle(false, 0);
+	assert_int_equal(events(), EPOLLIN);
+	assert_int_equal(events(), EPOLLIN);
+}
+
+static void once_is_once(void **state)
+{
+	give();
+	put_told(EPOLLIN | EPOLLONESHOT);
+	settle(true, TEXT_LEN);
+	assert_int_equal(events(), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_edge_is_told_once),
+		TEST(the_next_edge_is_told),
+		TEST(the_next_edge_behind_what_was_read),
+		TEST(an_answer_brings_the_next_edge),
+		TEST(a_level_is_told_again),
+		TEST(once_is_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
