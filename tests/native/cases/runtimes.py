@@ -11,12 +11,14 @@ SRC = os.path.join(HERE, "..", "src")
 PYTHON_TESTS = ["test_json", "test_struct", "test_math", "test_hashlib", "test_re", "test_mmap",
                 "test_os", "test_threading", "test_signal", "test_asyncio", "test_socket", "test_select",
                 "test_queue", "test_time"]
+# Some modules of long ones have cases of their own, as cases run side by side.
+PYTHON_PARTS = {"test_asyncio": ["test_events", "test_tasks", "test_ssl"]}
 # Minutes, most of them spent in waiting.
 SLOW_PYTHON_TESTS = ["test_os", "test_json", "test_math", "test_signal", "test_asyncio", "test_socket",
                      "test_queue"]
 TIMES = [(rb"== CPU count: \d+", b"== CPU count"),
          (rb"\d+:\d\d:\d\d load avg: [\d.]+ ", b""), (rb"in [\d.]+ ?(sec|s|ms)\b", b"in T"),
-         (rb"(Total duration: ).*", rb"\1T"), (rb"^test_\w+ passed in .*\n", b""), (rb"took [\d.]+ ?(sec|s|ms)", b"took T"),
+         (rb"(Total duration: ).*", rb"\1T"), (rb"^test[\w.]+ passed in .*\n", b""), (rb"took [\d.]+ ?(sec|s|ms)", b"took T"),
          (rb"test_python_\w+|@test_\w+_tmp\w*", b"TMP"), (rb"Using random seed.*\n", b""),
          (rb"(will run for|resolution:) [\d.]+", rb"\1 T"), (rb"^task <thread \d+> .*\n|^<thread \d+> is finished.*\n|^\d+ tasks are running\n", b""),
          (rb"^Ran (\d+) tests? .*", rb"Ran \1"), (rb"0x[0-9a-f]{6,}", b"0xX"),
@@ -70,9 +72,16 @@ def python(cases, Step):
               [py, "-m", "json.tool", "--compact", "data.json"], [py, "-m", "timeit", "-h"],
               setup=py_data, )
     for test in PYTHON_TESTS:
-        cases.add("python-suite-" + test, Step(
-            py, "-m", "test", "-v", "-u", "none", "--tempdir", ".", *python_exclusions(), test, mask=TIMES),
-            timeout=900, slow=test in SLOW_PYTHON_TESTS)
+        slow, parts = test in SLOW_PYTHON_TESTS, PYTHON_PARTS.get(test, [])
+        python_suite(cases, test, slow, *["-itest.%s.%s.*" % (test, part) for part in parts], test)
+        for part in parts:
+            python_suite(cases, test + "-" + part, slow, "test.%s.%s" % (test, part))
+
+
+def python_suite(cases, name, slow, *args):
+    cases.add("python-suite-" + name, cases.Step(
+        "/usr/bin/python3", "-m", "test", "-v", "-u", "none", "--tempdir", ".", *python_exclusions(), *args, mask=TIMES),
+        timeout=900, slow=slow)
 
 
 def py_data(directory):
