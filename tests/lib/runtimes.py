@@ -8,8 +8,9 @@ import glob
 import os
 import shutil
 import subprocess
+import threading
 
-from suite import Failed, Skip, cut
+from suite import Failed, Skip, command, cut
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/usr/games"
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"),
@@ -59,6 +60,24 @@ def install(package, directory, flags):
                           directory, package], stdin=subprocess.DEVNULL, capture_output=True)
     if got.returncode:
         raise Skip("npm cannot install %s: %s" % (package, cut(got.stderr, 300)))
+
+
+compiling = threading.Lock()
+
+
+def compiled(source, target, argv, **more):
+    """The program target, which argv -o target source makes of source, unless it is newer."""
+    with compiling:
+        if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            got = command([*argv, "-o", target, source], timeout=300, **more)
+            if got.status:
+                raise Failed(got.describe())
+    return target
+
+
+def rust_program(source, target, *flags):
+    return compiled(source, target, [find("rustc"), "-O", *flags], env={**os.environ, "LC_ALL": "C"})
 
 
 def go_program(source):
