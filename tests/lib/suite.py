@@ -119,6 +119,7 @@ class Suite:
         # A job in the background is started with these ignored, and programs inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self.name = name
         self.tests = []
         self.lock = threading.Lock()
