@@ -89,15 +89,16 @@ static int run_up(struct unit *unit, struct tkvm_machine *machine)
 		.idle = is_waiting,
 		.idle_ctx = machine,
 	};
-	struct tkvm_result result = {0};
+	struct tkvm_result result = {.outcome = TKVM_INTERRUPTED};
 	struct tkvm_error err = {0};
 
-	do {
+	/* Whoever stopped us before there was this machine could not interrupt it. */
+	while (result.outcome == TKVM_INTERRUPTED && !stops(unit->storage)) {
 		if (tkvm_machine_run(machine, &limits, &result, &err)) {
 			ks_message("storage: %s: %s", guest->name, err.message);
 			return KS_EXIT_FAILED;
 		}
-	} while (result.outcome == TKVM_INTERRUPTED && !stops(unit->storage));
+	}
 	if (result.outcome == TKVM_IDLE)
 		return 0;
 	return result.outcome == TKVM_INTERRUPTED ? KS_EXIT_FAILED
@@ -213,6 +214,13 @@ static void serve(struct unit *unit, struct tkvm_machine *machine)
 		ks_message("storage: %s: %s; it is started again", guest->name, result.message);
 	if (!rc)
 		ks_text(tkvm_machine_report(machine));
+	set_status(unit, KS_EXIT_FAILED); /* unless it has been serving */
+}
+
+/* Not before: the first call of the program that is started now might come too early. */
+static void is_serving(void *unit)
+{
+	set_status(unit, 0);
 }
 
 static void *work(void *arg)
@@ -225,9 +233,10 @@ static void *work(void *arg)
 	for (;;) {
 		int status = make(unit, &machine);
 
-		set_status(unit, status);
 		born = ks_now();
-		if (!status) {
+		if (status) {
+			set_status(unit, status);
+		} else {
 			serve(unit, machine);
 			tkvm_machine_destroy(machine);
 		}
@@ -261,6 +270,8 @@ static int start_unit(struct ks_storage *storage, struct unit *unit)
 		.size = sizeof(options),
 		.max_call_ns = storage->guest->config->max_call_time_ms * KS_MS,
 		.done = count,
+		.serving = is_serving,
+		.ctx = unit,
 	};
 	struct tkvm_error err = {0};
 	sigset_t all, old;

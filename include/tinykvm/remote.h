@@ -53,7 +53,12 @@ struct tkvm_remote_options {
 	 * given for the caller; NULL: not of interest.
 	 */
 	void (*done)(void *ctx, void *caller, const struct tkvm_remote_call *call);
-	void *ctx;
+	/*
+	 * Called by the thread in tkvm_remote_serve() before it runs the program: calls that are
+	 * made from now on are answered. It must not make one itself. NULL: not of interest.
+	 */
+	void (*serving)(void *ctx);
+	void *ctx; /* of both */
 };
 
 /*

@@ -171,6 +171,8 @@ static int begin(struct tkvm_remote *remote, struct tkvm_machine *machine, struc
 		return tk_fail_errno(err, -rc, "serve: memory slot");
 	}
 	machine->serves = remote;
+	if (remote->options.serving)
+		remote->options.serving(remote->options.ctx);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@ struct store {
 	int rc;
 	unsigned long calls, failed, exits;
 	struct tkvm_remote_call impatient; /* the last that gave up waiting */
+	bool serving;
+	pthread_cond_t changed; /* @serving */
 	pthread_mutex_t lock;
 };
 
@@ -43,6 +46,24 @@ static void count(void *ctx, void *caller, const struct tkvm_remote_call *call)
 	store->exits += call->exits;
 	if (call->error == ETIMEDOUT)
 		store->impatient = *call;
+	pthread_mutex_unlock(&store->lock);
+}
+
+static void is_serving(void *ctx)
+{
+	struct store *store = ctx;
+
+	pthread_mutex_lock(&store->lock);
+	store->serving = true;
+	pthread_cond_signal(&store->changed);
+	pthread_mutex_unlock(&store->lock);
+}
+
+static void wait_for_service(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	while (!store->serving)
+		pthread_cond_wait(&store->changed, &store->lock);
 	pthread_mutex_unlock(&store->lock);
 }
 
@@ -99,17 +120,29 @@ static struct tkvm_machine *boot(void)
 	return machine;
 }
 
-static void open_store(struct store *store, struct tkvm_machine *machine, uint64_t max_call_ns)
+static void open_store_told_by(struct store *store, struct tkvm_machine *machine,
+			       uint64_t max_call_ns, void (*serving)(void *ctx))
 {
 	const struct tkvm_remote_options options = {
-		.size = sizeof(options), .max_call_ns = max_call_ns, .done = count, .ctx = store};
+		.size = sizeof(options),
+		.max_call_ns = max_call_ns,
+		.done = count,
+		.serving = serving,
+		.ctx = store,
+	};
 	struct tkvm_error err = {0};
 
 	*store = (struct store){.machine = machine};
 	pthread_mutex_init(&store->lock, NULL);
+	pthread_cond_init(&store->changed, NULL);
 	if (tkvm_remote_create(&store->remote, &options, &err))
 		fail_msg("%s", err.message);
 	assert_int_equal(pthread_create(&store->thread, NULL, serve, store), 0);
+}
+
+static void open_store(struct store *store, struct tkvm_machine *machine, uint64_t max_call_ns)
+{
+	open_store_told_by(store, machine, max_call_ns, is_serving);
 }
 
 static void close_store(struct store *store, int rc)
@@ -120,11 +153,9 @@ static void close_store(struct store *store, int rc)
 	assert_int_equal(store->rc, rc);
 	tkvm_machine_destroy(store->machine);
 	tkvm_remote_put(store->remote);
+	pthread_cond_destroy(&store->changed);
 	pthread_mutex_destroy(&store->lock);
 }
-
-/* Wait until calls can be answered: the other thread has begun to serve. */
-static void wait_for_service(struct store *store);
 
 /* Run "call ..." to its end; what it prints goes to @out. */
 static void call(struct tkvm_remote *remote, char *out, size_t size, const char *what,
@@ -160,16 +191,6 @@ static void expect(struct tkvm_remote *remote, int what, const char *number, con
 	call(remote, out, sizeof(out), name, number);
 	if (strcmp(out, wanted) != 0)
 		fail_msg("%d %s: %snot %s", what, number, out, wanted);
-}
-
-static void wait_for_service(struct store *store)
-{
-	char out[256] = "";
-
-	for (int i = 0; i < 500 && strcmp(out, "1 - 1 \n") != 0; i++)
-		call(store->remote, out, sizeof(out), "2", "1");
-	assert_string_equal(out, "1 - 1 \n");
-	store->calls = store->failed = store->exits = 0;
 }
 
 static void test_buffers_of_every_kind(void **state)
@@ -237,6 +258,7 @@ static void test_only_the_buffer_and_only_during_the_call(void **state)
 			assert_int_equal(store.result.outcome, TKVM_SIGNALLED);
 		tkvm_machine_destroy(store.machine);
 		/* Another one takes its place. */
+		store.serving = false;
 		store.machine = boot();
 		assert_int_equal(pthread_create(&store.thread, NULL, serve, &store), 0);
 		wait_for_service(&store);
@@ -304,6 +326,37 @@ static void test_waiting_is_no_call(void **state)
 		tkvm_machine_destroy(late[--n]);
 	assert_int_equal(store.impatient.error, ETIMEDOUT);
 	assert_true(store.impatient.queue_ns > store.impatient.call_ns);
+	close_store(&store, 1);
+}
+
+static void *call_once(void *arg)
+{
+	struct store *store = arg;
+
+	expect(store->remote, ECHO, "1", "1 - 1 \n");
+	return NULL;
+}
+
+static pthread_t early;
+
+/* The first call comes while it is still told, and has time to fail. */
+static void call_at_once(void *ctx)
+{
+	assert_int_equal(pthread_create(&early, NULL, call_once, ctx), 0);
+	usleep(300000);
+	is_serving(ctx);
+}
+
+static void test_who_is_told_may_call(void **state)
+{
+	struct store store;
+
+	(void)state;
+	open_store_told_by(&store, boot(), 0, call_at_once);
+	wait_for_service(&store);
+	pthread_join(early, NULL);
+	assert_int_equal(store.calls, 1);
+	assert_int_equal(store.failed, 0);
 	close_store(&store, 1);
 }
 
@@ -424,6 +477,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_buffers_of_every_kind),
 		cmocka_unit_test(test_storage_keeps_its_state),
+		cmocka_unit_test(test_who_is_told_may_call),
 		cmocka_unit_test(test_only_the_buffer_and_only_during_the_call),
 		cmocka_unit_test(test_nothing_of_a_buffer_stays),
 		cmocka_unit_test(test_nothing_stays_without_host_mappings),
