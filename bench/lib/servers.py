@@ -5,21 +5,15 @@ import ctypes
 import os
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 import urllib.request
 
 from place import CPUS, DIRECTORY, ENVIRONMENT, Failed
+from listener import free_port  # noqa: F401
 
 alive = []
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def child(cpus):

@@ -2,11 +2,11 @@
 """How serving begins, with or without a warm-up, and how it ends."""
 import json
 import signal
-import time
 
 from client import Client
+from listener import free_port
 from programs import built
-from server import Server, c_server, fails
+from server import Server, c_server, fails, metrics_of
 from setting import suite
 from suite import Failed
 
@@ -68,9 +68,10 @@ def nobody_in_between():
 
 @suite.test()
 def stop_finishes_requests():
-    with c_server() as s, Client(s.connect()) as client:
+    address = "127.0.0.1:%d" % free_port()
+    with c_server("--metrics", address) as s, Client(s.connect()) as client:
         client.send(b"GET /slow HTTP/1.1\r\n\r\n")
-        time.sleep(0.1)
+        s.wait_until(lambda: metrics_of(address)[1]["connections_total"] == 1)
         s.proc.send_signal(signal.SIGTERM)
         if client.response() != (200, b"4\n") or not client.ended():
             raise Failed("the request under way was not answered")

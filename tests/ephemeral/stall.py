@@ -22,7 +22,7 @@ def server(*options):
     address = "127.0.0.1:%d" % free_port()
     s = Server(["/usr/bin/python3", source("upload.py"), "@PORT@"], "-e", "-w", "1", "--metrics", address,
                *options)
-    s.value = lambda name: metrics_of(address)[1].get(name, 0)
+    s.value = lambda name: metrics_of(address)[1][name]
     return s
 
 
@@ -89,7 +89,7 @@ def bodies_are_waited_for():
         with Client(s.connect()) as client:
             client.send(HALF_BODY % (BIG, b"") + b"x" * BIG)
             check("a long one", client.response(), (200, b"%d\n" % BIG))
-        expect(s, "all", stalled=0, expired=0)
+        expect(s, "all", stalled=0, connections_expired=0)
         s.stop()
 
 

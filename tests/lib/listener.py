@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Servers under test: a process that listens on a port, in a directory of its own, and is gone in the end."""
+import errno
 import os
+import random
 import re
 import shutil
 import signal
@@ -17,10 +19,25 @@ PATIENCE = 60  # The machine may be busy with other tests: what is slow has not 
 SANITIZER = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "quarantine_size_mb=1")}
 
 
+def lowest_of_clients():
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        return int(f.read().split()[0])
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """
+    None of those that the kernel gives to clients: one that connects while the server is not there yet could get
+    it, or even be connected to itself.
+    """
+    while True:
+        with socket.socket() as s:
+            port = random.randrange(10000, max(11000, lowest_of_clients()))
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError as e:
+                if e.errno != errno.EADDRINUSE:
+                    raise
 
 
 class Listener:
