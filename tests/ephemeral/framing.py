@@ -180,11 +180,11 @@ def one_request_per_fork():
 @suite.test()
 def slow_bodies():
     """A body of some length that comes slowly does not hold a fork either."""
-    with c_server("--max-request-time", "0.5") as s, Client(s.connect()) as client:
+    with c_server("--max-request-time", "2") as s, Client(s.connect()) as client:
         client.send(b"POST / HTTP/1.1\r\nContent-Length: 12000\r\n\r\n")
         for _ in range(12):
             client.send(b"x" * 1000)
-            time.sleep(0.1)
+            time.sleep(0.2)
             s.expect(b"4\n")
         if client.response() != (200, b"4\n"):
             raise Failed("wrong answer")

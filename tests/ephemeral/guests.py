@@ -16,7 +16,7 @@ from suite import Failed
 @suite.test()
 def every_end_is_answered():
     """What a request does to its program has an answer, and no consequence."""
-    with c_server("--max-request-time", "1", "--max-request-memory", "64") as s:
+    with c_server("--max-request-time", "3", "--max-request-memory", "64") as s:
         for path, status in (("/fault", 502), ("/abort", 502), ("/exit", 502), ("/spin", 504),
                              ("/memory", 507), ("/stack", 502)):
             got = s.get(path)

@@ -160,8 +160,8 @@ def next_to_nothing():
 
 @suite.test()
 def slow_is_not_stalled():
-    """Slow clients, and a program that takes its time."""
-    with server("--max-stall-time", "0.5") as s:
+    """Slow clients, and a program that takes its time: longer than they may stall, all in all."""
+    with server("--max-stall-time", "1.5") as s:
         with Client(s.connect()) as client:
             client.send(HALF_BODY % (BIG, b""))
             for _ in range(10):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """An HTTP server on the port given: POST is answered with the length of the body, read to its end.
    /long   answers 8 MB
-   /sleep  answers after a second
+   /sleep  answers after two seconds
    /switch switches protocols, and does nothing"""
 import http.server
 import sys
@@ -20,7 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         if self.path == "/sleep":
-            time.sleep(1)
+            time.sleep(2)
         if self.path == "/switch":
             self.send_response(101)
             self.end_headers()
