@@ -86,15 +86,31 @@ int tk_addr_check(const struct tk_sock *sock, enum tk_addr_use use, struct socka
 	return sock->family == AF_INET6 && use == TK_ADDR_SEND ? -EINVAL : -EAFNOSUPPORT;
 }
 
+static bool may_listen(const struct tk_sock *sock, const struct sockaddr_storage *addr,
+		       socklen_t len)
+{
+	return tk_policy_may_net(sock->policy, TK_NET_LISTEN, (const struct sockaddr *)addr, len);
+}
+
+/*
+ * A connection that was dissolved (connect(2) with AF_UNSPEC) still tells its port, but has none:
+ * listen(2) would take any. So what was checked is bound, unless any port will do.
+ */
 int tk_addr_check_listen(const struct tk_sock *sock)
 {
-	struct sockaddr_storage addr = {.ss_family = (sa_family_t)sock->family};
+	struct sockaddr_storage addr = {.ss_family = (sa_family_t)sock->family}, any;
 	socklen_t len = sizeof(addr);
+	int fd = tk_sock_host(sock);
 
 	if (sock->family != AF_INET && sock->family != AF_INET6)
 		return 0;
-	getsockname(tk_sock_host(sock), (struct sockaddr *)&addr, &len);
-	return tk_policy_may_net(sock->policy, TK_NET_LISTEN, (struct sockaddr *)&addr, len)
-		       ? 0
-		       : -EACCES;
+	getsockname(fd, (struct sockaddr *)&addr, &len);
+	if (!may_listen(sock, &addr, len))
+		return -EACCES;
+	any = addr;
+	((struct sockaddr_in *)&any)->sin_port = 0;
+	if (may_listen(sock, &any, len))
+		return 0;
+	/* EINVAL: it is bound. */
+	return bind(fd, (struct sockaddr *)&addr, len) && errno != EINVAL ? -errno : 0;
 }

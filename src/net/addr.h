@@ -15,7 +15,10 @@ enum tk_addr_use { TK_ADDR_BIND, TK_ADDR_CONNECT, TK_ADDR_SEND };
 int tk_addr_check(const struct tk_sock *sock, enum tk_addr_use use, struct sockaddr_storage *addr,
 		  socklen_t *len);
 
-/* listen(2) on a bound (or to be bound automatically) internet socket. 0 or -EACCES. */
+/*
+ * listen(2) on a bound (or to be bound automatically) internet socket; may bind it, to what was
+ * checked. 0 or -errno: -EACCES denied, or bind(2)'s.
+ */
 int tk_addr_check_listen(const struct tk_sock *sock);
 
 #endif

@@ -134,6 +134,45 @@ static void test_kinds(void **state)
 	assert_int_equal(tk_sock_of(fake.proc.files.fds[2].file)->type, SOCK_DGRAM);
 }
 
+/* Connect to @listener, which listens on @port, accept, and dissolve that: connect(2) with
+ * AF_UNSPEC. */
+static long dissolved(long listener, u16 port)
+{
+	long client = new_sock(AF_INET, SOCK_STREAM), conn;
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	assert_int_equal(FAKE(&fake, connect, (u64)client, in4("127.0.0.1", port), 16), 0);
+	conn = FAKE(&fake, accept, (u64)listener, 0, 0);
+	assert_true(conn >= 0);
+	assert_int_equal(FAKE(&fake, connect, (u64)conn, fake_alloc(&fake, &none, sizeof(none)),
+			      sizeof(none)),
+			 0);
+	return conn;
+}
+
+/* It still tells the listener's port, but listen(2) would take any. */
+static void test_listen_dissolved(void **state)
+{
+	long l = new_sock(AF_INET, SOCK_STREAM), a, b;
+	struct tkvm_error err;
+	char only[32];
+	u16 port;
+
+	assert_int_equal(FAKE(&fake, bind, (u64)l, in4("127.0.0.1", 0), 16), 0);
+	assert_int_equal(FAKE(&fake, listen, (u64)l, 5), 0);
+	port = port_of(l);
+	a = dissolved(l, port);
+	b = dissolved(l, port);
+	fake.policy.n_nets = 0;
+	snprintf(only, sizeof(only), "127.0.0.1:%u", port);
+	assert_int_equal(tk_policy_allow_net(&fake.policy, only, TK_NET_LISTEN, &err), 0);
+	assert_int_equal(FAKE(&fake, listen, (u64)a, 5), -EADDRINUSE);
+	assert_int_equal(FAKE(&fake, listen, (u64)l, 7), 0);
+	assert_int_equal(FAKE(&fake, close, (u64)l), 0);
+	assert_int_equal(FAKE(&fake, listen, (u64)b, 5), 0);
+	assert_int_equal(port_of(b), port);
+}
+
 static void test_not_a_socket(void **state)
 {
 	long ev = FAKE(&fake, eventfd2, 0, 0);
@@ -574,6 +613,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_kinds),
+		T(test_listen_dissolved),
 		T(test_not_a_socket),
 		T(test_tcp_connection),
 		T(test_close_does_not_linger),
