@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -124,16 +125,29 @@ static int open_unix(struct ks_endpoint *endpoint, const char *addr)
 	return fd;
 }
 
+/* getaddrinfo(3) would take 99999 for 34463. */
+static bool is_port(const char *text)
+{
+	char *end;
+	unsigned long port = strtoul(text, &end, 10);
+
+	return text[0] >= '0' && text[0] <= '9' && !*end && port > 0 && port <= UINT16_MAX;
+}
+
 static int open_inet(const char *addr)
 {
-	struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *found;
+	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+				 .ai_socktype = SOCK_STREAM},
+			*found;
 	const char *colon = strrchr(addr, ':');
 	size_t len = colon ? (size_t)(colon - addr) : 0;
 	char host[256] = "";
 	int rc, fd;
 
-	if (!colon || !colon[1] || len >= sizeof(host))
+	if (!colon || len >= sizeof(host))
 		return complain(addr, "expected HOST:PORT, :PORT or unix:PATH");
+	if (!is_port(colon + 1))
+		return complain(addr, "expected a port from 1 to 65535");
 	if (len > 1 && addr[0] == '[' && addr[len - 1] == ']')
 		memcpy(host, addr + 1, len - 2);
 	else
