@@ -28,6 +28,7 @@
 #include "signals.h"
 #include "stats.h"
 #include "storage.h"
+#include "warmup.h"
 #include "worker.h"
 
 #define TICK_MS	    100
@@ -430,7 +431,7 @@ int ks_serve_check(const struct ks_config *config)
 		ks_message("option --http-only: not with --server-first");
 		return KS_EXIT_USAGE;
 	}
-	return 0;
+	return ks_warmup_check(config) ? KS_EXIT_USAGE : 0;
 }
 
 int ks_serve(const struct ks_guest *guest)

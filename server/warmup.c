@@ -18,6 +18,7 @@
 #include "warmup.h"
 
 #define FIRST_ERROR 400
+#define MAX_WORD    400
 
 struct ks_warmup {
 	struct tkvm_machine *machine; /* under the lock */
@@ -27,7 +28,7 @@ struct ks_warmup {
 	int *offers; /* connections for the machine; under the lock, as are: */
 	size_t n_offers;
 	bool no_more_offers;
-	char request[1024];
+	char request[1024]; /* MAX_WORD twice, and what is around them */
 	struct timeval timeout;
 	uint64_t total;
 	_Atomic uint64_t next;
@@ -198,13 +199,41 @@ static void host_of(const struct sockaddr_storage *addr, char *text, size_t size
 	}
 }
 
+static bool is_word(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
+			return false;
+	return len <= MAX_WORD;
+}
+
+int ks_warmup_check(const struct ks_config *config)
+{
+	const char *path = config->warmup_path, *host = config->warmup_host;
+
+	if (path && (path[0] != '/' || !is_word(path))) {
+		ks_message("option --warmup-path: expected / and at most %d characters more, no "
+			   "spaces",
+			   MAX_WORD - 1);
+		return -1;
+	}
+	if (host && !is_word(host)) {
+		ks_message("option --warmup-host: expected at most %d characters, no spaces",
+			   MAX_WORD);
+		return -1;
+	}
+	return 0;
+}
+
 static void make_request(struct ks_warmup *warmup, const struct ks_config *config)
 {
 	char host[INET6_ADDRSTRLEN + 16];
 
 	host_of(&warmup->addr, host, sizeof(host));
 	snprintf(warmup->request, sizeof(warmup->request),
-		 "GET %.400s HTTP/1.1\r\nHost: %.400s\r\nUser-Agent: kvmserver-warmup\r\n"
+		 "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kvmserver-warmup\r\n"
 		 "Accept: */*\r\nConnection: close\r\n\r\n",
 		 config->warmup_path ? config->warmup_path : "/",
 		 config->warmup_host ? config->warmup_host : host);

@@ -8,6 +8,9 @@
 
 struct ks_warmup;
 
+/* Can its options be put into a request? -1 after a message. */
+int ks_warmup_check(const struct ks_config *config);
+
 /*
  * Begin to send requests to @listener, from threads of their own; @machine is interrupted when the
  * last one has been answered, or one has failed. With @offer, connections are not made to the
