@@ -96,12 +96,17 @@ bool tk_early_send_one(int hostfd, const u8 *data, size_t len, int flags)
 	return false;
 }
 
-static bool is_valid(const struct tk_fast *fast, const struct tk_fast_state *state,
-		     const struct tk_fast_entry *entry)
+bool tk_early_may_send(const struct tk_given *given, struct tk_fast_state *state,
+		       const struct tk_fast_entry *entry)
 {
-	return state->conn == TK_CONN_OPEN && !state->shut && entry->a == state->out && entry->b &&
-	       entry->b <= TK_OUT_SIZE - state->out &&
-	       entry->b + TK_FAST_OVERHEAD <= fast->given->budget - state->spent;
+	u64 n = entry->b;
+
+	if (state->conn != TK_CONN_OPEN || state->shut || (u32)entry->a != state->out || !n ||
+	    n > TK_OUT_SIZE - state->out || n + TK_FAST_OVERHEAD > given->budget - state->spent)
+		return false;
+	state->out += (u32)n;
+	state->spent += (u32)n + TK_FAST_OVERHEAD;
+	return true;
 }
 
 /* True: on with the next entry. The error of a broken connection is the program's, if it goes on:
@@ -110,18 +115,14 @@ static bool send_entry(struct run *run, const struct tk_fast_entry *entry)
 {
 	enum meaning next = next_meaning(entry + 1, run->end);
 	int flags = next == SENT || next == ENDED ? MSG_MORE : 0;
+	const u8 *data = run->fast->out + run->state.out;
 
-	if (!is_valid(run->fast, &run->state, entry))
+	if (!tk_early_may_send(run->fast->given, &run->state, entry))
 		return false;
-	run->early.broken =
-		(next != ENDED && tk_early_broken(run->fd)) ||
-		!tk_early_send_one(run->fd, run->fast->out + run->state.out, entry->b, flags);
-	if (run->early.broken)
-		return false;
-	run->early.sends++;
-	run->state.out += (u32)entry->b;
-	run->state.spent += (u32)entry->b + TK_FAST_OVERHEAD;
-	return true;
+	run->early.broken = (next != ENDED && tk_early_broken(run->fd)) ||
+			    !tk_early_send_one(run->fd, data, entry->b, flags);
+	run->early.sends += !run->early.broken;
+	return !run->early.broken;
 }
 
 static void end(struct run *run, const struct tk_fast_entry *entry)

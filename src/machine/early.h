@@ -18,6 +18,10 @@ struct tk_early {
 struct tk_early tk_early_send(const struct tk_fast *fast, const struct tk_fast_entry *entries,
 			      u32 n);
 
+/* What @entry says was sent can have been, its flags aside: @state becomes what it was then. */
+bool tk_early_may_send(const struct tk_given *given, struct tk_fast_state *state,
+		       const struct tk_fast_entry *entry);
+
 /* send(2) of all @len bytes; false: the connection is broken now. */
 bool tk_early_send_one(int hostfd, const u8 *data, size_t len, int flags);
 

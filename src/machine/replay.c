@@ -101,24 +101,19 @@ static bool send_out(struct replay *r, const u8 *data, size_t len, int flags)
  * its next call. If the host takes less than it has room for, it has no memory: the connection
  * breaks.
  */
-static int do_send(struct replay *r, u64 where, u64 n)
+static int do_send(struct replay *r, const struct tk_fast_entry *entry)
 {
-	u32 at = (u32)where, flags = (u32)(where >> 32);
-	struct tk_fast_state *state = &r->state;
-	u64 left = r->given->budget - state->spent;
-	u8 *data = r->fast->out + state->out;
+	u32 flags = (u32)(entry->a >> 32);
+	u8 *data = r->fast->out + r->state.out;
 	unsigned int how = TKVM_SENT_STABLE;
 
-	if (!is_open(r) || state->shut || at != state->out || !n || flags & ~(u32)TK_FAST_MORE ||
-	    n > TK_OUT_SIZE - state->out || n + TK_FAST_OVERHEAD > left)
+	if (flags & ~(u32)TK_FAST_MORE || !tk_early_may_send(r->given, &r->state, entry))
 		return -EPROTO;
-	state->out += (u32)n;
-	state->spent += (u32)n + TK_FAST_OVERHEAD;
-	if (!send_out(r, data, n, (int)flags))
+	if (!send_out(r, data, entry->b, (int)flags))
 		return 0;
 	if (r->early.ended && !r->early.sends)
 		how |= TKVM_SENT_ENDED;
-	tk_sock_sent(r->conn, data, n, how);
+	tk_sock_sent(r->conn, data, entry->b, how);
 	return 0;
 }
 
@@ -237,7 +232,7 @@ static int do_entry(struct replay *r, const struct tk_fast_entry *entry)
 	case TK_DID_RECEIVE:
 		return do_receive(r, entry->a);
 	case TK_DID_SEND:
-		return do_send(r, entry->a, entry->b);
+		return do_send(r, entry);
 	case TK_DID_REGISTER:
 		return do_register(r, entry->a, entry->b);
 	case TK_DID_TELL:
