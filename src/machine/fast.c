@@ -176,6 +176,14 @@ static int get_local(int fd, struct sockaddr *name, socklen_t *len)
 	return getsockname(fd, name, len);
 }
 
+/* What had been received when @n bytes of it were seen, or just behind that. */
+static u32 all_of(int hostfd, u32 n)
+{
+	int there = 0;
+
+	return !ioctl(hostfd, FIONREAD, &there) && there > (int)n ? (u32)there : n;
+}
+
 /*
  * What has been received. Of what is held back the guest gets nothing, and "no more than that" it
  * is not told then: it has to ask, so that the rest is hidden from epoll(7) as well (net/follow.c).
@@ -200,6 +208,7 @@ static void give_input(struct tk_fast *fast, const struct tk_follow *follow, int
 		return;
 	given->in_all = (size_t)n <= may && !(events & (POLLRDHUP | POLLPRI));
 	given->in_len = (u32)TK_MIN((size_t)n, may);
+	fast->in_there = (size_t)n <= may ? (u32)n : all_of(hostfd, (u32)n);
 	fast->in[given->in_len] = 0;
 	fast->used = TK_MAX(fast->used, (u32)n);
 }

@@ -29,6 +29,7 @@ struct tk_fast {
 	bool opened; /* by the last call that left, with this result: */
 	u32 opened_fd;
 	const struct tk_sock *drained; /* all that had been received was taken; only compared */
+	u32 in_there;		       /* bytes that had been received: @in may be less */
 	u32 used;		       /* bytes of @in that were ever written */
 	u32 file_used;		       /* the same of what a file holds */
 	u64 served;		       /* calls answered in the guest */

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -251,16 +252,16 @@ static int do_entry(struct replay *r, const struct tk_fast_entry *entry)
 }
 
 /*
- * Behind what was given and is not read yet. What that was is not known if there was more than was
- * given: then an edge is told once too often rather than never.
+ * Behind what was there when the run began: bytes, the end, or something urgent. Of the latter two
+ * there was none then, or nothing would have been told; FIONREAD says neither.
  */
 static bool more_has_come(const struct replay *r)
 {
-	u32 unread = r->given->in_len - r->state.in_pos;
+	struct pollfd other = {.fd = r->conn->file.hostfd, .events = POLLRDHUP | POLLPRI};
+	u32 unread = r->fast->in_there - r->state.in_pos;
 	int now = 0;
 
-	return !r->given->in_all || ioctl(r->conn->file.hostfd, FIONREAD, &now) ||
-	       (u32)now > unread;
+	return ioctl(other.fd, FIONREAD, &now) || (u32)now > unread || poll(&other, 1, 0) != 0;
 }
 
 /*

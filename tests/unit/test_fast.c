@@ -11,6 +11,7 @@
 #define TEXT_LEN ((int)sizeof(FAST_TEXT) - 1)
 #define MORE	 "more"
 #define DATA	 7
+#define MUCH	 (TK_IN_SIZE + 5000) /* more than is given */
 
 static struct fast_rig *rig;
 
@@ -137,6 +138,72 @@ static void an_answer_brings_the_next_edge(void **state)
 	assert_int_equal(rig->told, 3);
 }
 
+static void wait_for_events(short wanted)
+{
+	loopback_wait(host_conn(), wanted);
+}
+
+static void the_end_is_the_next_edge(void **state)
+{
+	for (int read = 0; read <= TEXT_LEN; read += TEXT_LEN) {
+		give();
+		put_told(EPOLLIN | EPOLLET);
+		if (read)
+			put(TK_DID_RECEIVE, (u64)read, 0);
+		assert_int_equal(shutdown(rig->theirs, SHUT_WR), 0);
+		wait_for_events(POLLRDHUP);
+		settle(false, 0);
+		assert_int_equal(events(), EPOLLIN);
+		assert_int_equal(events(), 0);
+		teardown(NULL);
+		setup(NULL);
+	}
+}
+
+/* How much there is behind an urgent byte FIONREAD does not say. */
+static void the_next_edge_behind_what_is_urgent(void **state)
+{
+	give();
+	put_told(EPOLLIN | EPOLLET);
+	assert_int_equal(send(rig->theirs, "!", 1, MSG_OOB), 1);
+	wait_for_events(POLLPRI);
+	assert_int_equal(write(rig->theirs, MORE, sizeof(MORE)), sizeof(MORE));
+	settle(false, 0);
+	assert_int_equal(events(), EPOLLIN);
+}
+
+static void a_broken_connection_is_the_next_edge(void **state)
+{
+	const struct linger now = {.l_onoff = 1};
+
+	give();
+	put_told(EPOLLIN | EPOLLET);
+	setsockopt(rig->theirs, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(rig->theirs);
+	wait_for_events(POLLRDHUP);
+	settle(false, 0);
+	assert_int_equal(events(), EPOLLIN | EPOLLERR | EPOLLHUP);
+	rig->theirs = -1;
+}
+
+static void an_edge_of_more_than_is_given(void **state)
+{
+	static const char much[MUCH];
+
+	for (int more = 0; more < 2; more++) {
+		assert_int_equal(write(rig->theirs, much, MUCH), MUCH);
+		wait_for_input(TEXT_LEN + MUCH);
+		assert_true(fast_give(rig));
+		assert_int_equal(rig->fast.given->in_len, TK_IN_SIZE - 1);
+		put_told(EPOLLIN | EPOLLET);
+		put(TK_DID_RECEIVE, 1000, 0);
+		settle(more, TEXT_LEN + MUCH);
+		assert_int_equal(events(), more ? EPOLLIN : 0);
+		teardown(NULL);
+		setup(NULL);
+	}
+}
+
 static void a_level_is_told_again(void **state)
 {
 	give();
@@ -163,6 +230,10 @@ int main(void)
 		TEST(the_next_edge_is_told),
 		TEST(the_next_edge_behind_what_was_read),
 		TEST(an_answer_brings_the_next_edge),
+		TEST(the_end_is_the_next_edge),
+		TEST(the_next_edge_behind_what_is_urgent),
+		TEST(a_broken_connection_is_the_next_edge),
+		TEST(an_edge_of_more_than_is_given),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),
 	};
