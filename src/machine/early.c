@@ -20,7 +20,7 @@
 #include "net/gate.h"
 
 /* What an entry means for those behind it. */
-enum meaning { UNSEEN, ACCEPTED, SENT, ENDED, SEEN };
+enum meaning { UNSEEN, ACCEPTED, SENT, SHUT, CLOSED, SEEN };
 
 struct run {
 	const struct tk_fast *fast;
@@ -56,8 +56,9 @@ static enum meaning meaning_of(const struct tk_fast_entry *entry)
 	case TK_DID_SEND: /* flags: more is to come, but when? */
 		return entry->a >> 32 ? SEEN : SENT;
 	case TK_DID_SHUTDOWN:
+		return SHUT;
 	case TK_DID_CLOSE:
-		return ENDED;
+		return CLOSED;
 	default:
 		return SEEN;
 	}
@@ -109,17 +110,17 @@ bool tk_early_may_send(const struct tk_given *given, struct tk_fast_state *state
 	return true;
 }
 
-/* True: on with the next entry. The error of a broken connection is the program's, if it goes on:
+/* True: on with the next entry. The error of a broken connection is the program's, unless it closes:
  * send(2) would take it. */
 static bool send_entry(struct run *run, const struct tk_fast_entry *entry)
 {
 	enum meaning next = next_meaning(entry + 1, run->end);
-	int flags = next == SENT || next == ENDED ? MSG_MORE : 0;
+	int flags = next == SENT || next == SHUT || next == CLOSED ? MSG_MORE : 0;
 	const u8 *data = run->fast->out + run->state.out;
 
 	if (!tk_early_may_send(run->fast->given, &run->state, entry))
 		return false;
-	run->early.broken = (next != ENDED && tk_early_broken(run->fd)) ||
+	run->early.broken = (next != CLOSED && tk_early_broken(run->fd)) ||
 			    !tk_early_send_one(run->fd, data, entry->b, flags);
 	run->early.sends += !run->early.broken;
 	return !run->early.broken;
@@ -143,7 +144,8 @@ static bool step(struct run *run, const struct tk_fast_entry *entry)
 		return offered;
 	case SENT:
 		return send_entry(run, entry);
-	case ENDED:
+	case SHUT:
+	case CLOSED:
 		end(run, entry);
 		return false;
 	default:

@@ -29,14 +29,27 @@ struct fast_rig {
 	struct fakeproc fake;
 	struct tk_fast fast;
 	struct tk_file *tmpl;
-	int listener, epoll, theirs;
-	int accepted, released;
+	int listener, epoll, theirs, ours; /* ours: the host's socket of the connection */
+	int accepted, shut, released;
 	size_t told; /* bytes that were sent, as who follows it knows */
+
+	/* While it is being replayed that the connection was accepted; what was sent early is out.
+	 */
+	void (*meanwhile)(struct fast_rig *rig);
 };
 
 static void fast_on_accepted(void *ctx)
 {
-	((struct fast_rig *)ctx)->accepted++;
+	struct fast_rig *rig = ctx;
+
+	rig->accepted++;
+	if (rig->meanwhile)
+		rig->meanwhile(rig);
+}
+
+static void fast_on_shut(void *ctx, int how)
+{
+	((struct fast_rig *)ctx)->shut++;
 }
 
 static void fast_on_sent(void *ctx, const struct iovec *iov, int n, size_t len, unsigned int how)
@@ -54,6 +67,7 @@ static const struct tkvm_connection_ops fast_ops = {
 	.size = sizeof(fast_ops),
 	.accepted = fast_on_accepted,
 	.sent = fast_on_sent,
+	.shut = fast_on_shut,
 	.released = fast_on_released,
 };
 
@@ -70,6 +84,7 @@ static inline void fast_offer(struct fast_rig *rig)
 	fd = loopback_accept(tk_sock_host(gate));
 	tk_assert(fd >= 0 && write(rig->theirs, FAST_TEXT, sizeof(FAST_TEXT) - 1) > 0);
 	tk_assert(!tk_gate_offer(gate, fd, &fast_ops, rig));
+	rig->ours = fd;
 }
 
 static inline void fast_begin(struct fast_rig *rig)

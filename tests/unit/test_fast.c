@@ -30,16 +30,18 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int host_conn(void)
+/* The program's, once it has it. */
+static struct tk_sock *conn(void)
 {
-	struct tk_follow follow;
-	int fd = -1;
+	const struct tk_fdtable *files = &rig->fake.proc.files;
 
-	if (rig->fast.conn)
-		return rig->fast.conn->file.hostfd;
-	tk_gate_first(tk_sock_of(tk_fd_get(&rig->fake.proc.files, (u64)rig->listener)), &follow,
-		      &fd);
-	return fd;
+	for (unsigned int fd = 0; fd < files->size; fd++) {
+		struct tk_sock *sock = files->fds[fd].file ? tk_sock_of(files->fds[fd].file) : NULL;
+
+		if (sock && !sock->gate)
+			return sock;
+	}
+	return NULL;
 }
 
 static void wait_for_input(int n)
@@ -47,7 +49,7 @@ static void wait_for_input(int n)
 	int now = 0;
 
 	while (now < n)
-		assert_int_equal(ioctl(host_conn(), FIONREAD, &now), 0);
+		assert_int_equal(ioctl(rig->ours, FIONREAD, &now), 0);
 }
 
 /* The text that the client has sent is given. */
@@ -140,7 +142,17 @@ static void an_answer_brings_the_next_edge(void **state)
 
 static void wait_for_events(short wanted)
 {
-	loopback_wait(host_conn(), wanted);
+	loopback_wait(rig->ours, wanted);
+}
+
+static void break_off(void)
+{
+	const struct linger now = {.l_onoff = 1};
+
+	setsockopt(rig->theirs, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(rig->theirs);
+	rig->theirs = -1;
+	wait_for_events(POLLRDHUP);
 }
 
 static void the_end_is_the_next_edge(void **state)
@@ -174,16 +186,11 @@ static void the_next_edge_behind_what_is_urgent(void **state)
 
 static void a_broken_connection_is_the_next_edge(void **state)
 {
-	const struct linger now = {.l_onoff = 1};
-
 	give();
 	put_told(EPOLLIN | EPOLLET);
-	setsockopt(rig->theirs, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(rig->theirs);
-	wait_for_events(POLLRDHUP);
+	break_off();
 	settle(false, 0);
 	assert_int_equal(events(), EPOLLIN | EPOLLERR | EPOLLHUP);
-	rig->theirs = -1;
 }
 
 static void an_edge_of_more_than_is_given(void **state)
@@ -202,6 +209,24 @@ static void an_edge_of_more_than_is_given(void **state)
 		teardown(NULL);
 		setup(NULL);
 	}
+}
+
+/* Sending would take the error, which is for the program's next call. */
+static void an_error_is_the_programs(void **state)
+{
+	char byte;
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	give();
+	put(TK_DID_ACCEPT, 0, 0);
+	put(TK_DID_RECEIVE, (u64)TEXT_LEN, 0);
+	put(TK_DID_SEND, 0, 3);
+	put(TK_DID_SHUTDOWN, 0, 0);
+	break_off();
+	settle(false, 0);
+	assert_int_equal(rig->told, 0);
+	assert_int_equal(tk_sock_recv(conn(), &msg, 0), -ECONNRESET);
 }
 
 static void a_level_is_told_again(void **state)
@@ -234,6 +259,7 @@ int main(void)
 		TEST(the_next_edge_behind_what_is_urgent),
 		TEST(a_broken_connection_is_the_next_edge),
 		TEST(an_edge_of_more_than_is_given),
+		TEST(an_error_is_the_programs),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),
 	};
