@@ -174,12 +174,17 @@ static int do_nonblock(struct replay *r, u64 on)
 	return 0;
 }
 
+/*
+ * If it is shut since before the first entry, the client may have closed it meanwhile, and a second
+ * shutdown(2) would fail. If it is broken, that came behind this, as above.
+ */
 static int do_shutdown(struct replay *r)
 {
 	if (!is_open(r) || r->state.shut)
 		return -EPROTO;
 	r->state.shut = 1;
-	(void)tk_sock_shutdown(r->conn, SHUT_WR); /* it may be broken: as above */
+	if (r->early.ended || tk_sock_shutdown(r->conn, SHUT_WR))
+		tk_sock_was_shut(r->conn, SHUT_WR);
 	return 0;
 }
 

@@ -86,10 +86,15 @@ int tk_sock_shutdown(struct tk_sock *sock, int how)
 {
 	if (shutdown(sock->file.hostfd, how))
 		return -errno;
+	tk_sock_was_shut(sock, how);
+	return 0;
+}
+
+void tk_sock_was_shut(struct tk_sock *sock, int how)
+{
 	sock->shut |= how != SHUT_RD;
 	if (sock->follow.ops)
 		tk_follow_shut(sock, how);
-	return 0;
 }
 
 bool tk_sock_is_stream(const struct tk_sock *sock)

@@ -87,6 +87,8 @@ void tk_sock_inherit(struct tk_sock *conn, const struct tk_sock *listener);
 
 /* shutdown(2), of what is no gate. 0 or -errno. */
 int tk_sock_shutdown(struct tk_sock *sock, int how);
+/* The VMM has done it for the program. */
+void tk_sock_was_shut(struct tk_sock *sock, int how);
 
 /* Byte streams, where messages have no boundaries, and EPIPE comes with SIGPIPE. */
 bool tk_sock_is_stream(const struct tk_sock *sock);

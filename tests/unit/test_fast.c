@@ -211,6 +211,33 @@ static void an_edge_of_more_than_is_given(void **state)
 	}
 }
 
+/* The client has the answer and its end, and closes: the host's socket is shut in both directions.
+ */
+static void take_and_close(struct fast_rig *unused)
+{
+	char byte;
+
+	while (read(rig->theirs, &byte, 1) == 1)
+		;
+	close(rig->theirs);
+	rig->theirs = -1;
+	wait_for_events(POLLRDHUP);
+}
+
+static void a_shutdown_is_told(void **state)
+{
+	rig->meanwhile = take_and_close;
+	give();
+	put(TK_DID_ACCEPT, 0, 0);
+	put(TK_DID_RECEIVE, (u64)TEXT_LEN, 0);
+	put(TK_DID_SEND, 0, 3);
+	put(TK_DID_SHUTDOWN, 0, 0);
+	settle(false, 0);
+	assert_int_equal(rig->told, 3);
+	assert_int_equal(rig->shut, 1);
+	assert_true(conn()->shut);
+}
+
 /* Sending would take the error, which is for the program's next call. */
 static void an_error_is_the_programs(void **state)
 {
@@ -259,6 +286,7 @@ int main(void)
 		TEST(the_next_edge_behind_what_is_urgent),
 		TEST(a_broken_connection_is_the_next_edge),
 		TEST(an_edge_of_more_than_is_given),
+		TEST(a_shutdown_is_told),
 		TEST(an_error_is_the_programs),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),
