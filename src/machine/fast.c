@@ -196,7 +196,8 @@ static void give_input(struct tk_fast *fast, const struct tk_follow *follow, int
 	size_t may = TK_IN_SIZE - 1;
 	ssize_t n = 0;
 
-	given->in_len = given->in_all = 0;
+	given->in_len = 0;
+	given->in_all = !events && (!fast->conn || fast->conn->rcvlowat == 1);
 	if (!(events & POLLIN) ||
 	    (fast->conn && (fast->conn == fast->drained || fast->conn->rcvlowat != 1)))
 		return;

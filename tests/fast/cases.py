@@ -143,6 +143,15 @@ def telling(long):
                                           "poll:%d:5" % events, "read:90", "poll:%d:0" % events,
                                           "select", "shutdown:1", "poll:%d:0" % events, "select"],
                      there=data(20))
+    for more in [], ["waiting"], ["leave", "poll:%d:0" % IN, "select"]:
+        for how in 0, ET, ONESHOT:
+            # Nothing was said of it to the host's epoll before, nor to the shim of what has come since.
+            yield tunnel("all read, then more %x" % how,
+                         ["nonblock:1", "read:10", "go", "await:20", *more, "ctl:%d:%d" % (ADD, IN | how), "wait:0",
+                          "read:100", "wait:0", "read:1"],
+                         ("go",), ("send", data(10)), there=data(10))
+    yield tunnel("more than is given, all read",
+                 ["nonblock:1", "leave", "read:16000", "read:383", CTL_IN, "wait:0", "read:9999", "wait:0"], there=data(20000))
     yield tunnel("few at a time", [CTL_IN, "wait:0:1", "wait:0:1", "wait:5:3", "wait:0:-1",
                                    "wait:0:1"], there=data(2))
     yield tunnel("wrong", ["ctl:9:1", "ctl:%d:1" % MOD, "ctl:%d:1" % DEL, CTL_IN, CTL_IN,

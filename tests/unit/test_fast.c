@@ -256,6 +256,23 @@ static void an_error_is_the_programs(void **state)
 	assert_int_equal(tk_sock_recv(conn(), &msg, 0), -ECONNRESET);
 }
 
+/* What came after all was read is not given, so "nothing" is not said of it either. */
+static void what_is_not_given_is_not_denied(void **state)
+{
+	give();
+	put(TK_DID_ACCEPT, 0, 0);
+	put(TK_DID_RECEIVE, (u64)TEXT_LEN, 0);
+	settle(false, 0);
+	assert_true(fast_give(rig));
+	assert_true(rig->fast.given->in_all);
+	assert_int_equal(write(rig->theirs, MORE, sizeof(MORE)), sizeof(MORE));
+	wait_for_input(sizeof(MORE));
+	settle(false, 0);
+	assert_true(fast_give(rig));
+	assert_int_equal(rig->fast.given->in_len, 0);
+	assert_false(rig->fast.given->in_all);
+}
+
 static void a_level_is_told_again(void **state)
 {
 	give();
@@ -288,6 +305,7 @@ int main(void)
 		TEST(an_edge_of_more_than_is_given),
 		TEST(a_shutdown_is_told),
 		TEST(an_error_is_the_programs),
+		TEST(what_is_not_given_is_not_denied),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),
 	};

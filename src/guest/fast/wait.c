@@ -67,6 +67,19 @@ static u32 ready_events(const struct call *c)
 }
 
 /*
+ * False: whether there is more to receive, or room to send, is the host's to say. One event tells
+ * all that a file is ready for.
+ */
+static bool is_known(const struct call *c, u32 asked)
+{
+	const struct tk_fast_state *state = c->state;
+	const struct tk_given *given = c->given;
+
+	return (!(asked & POLL_IN) || given->in_all || state->in_pos < given->in_len) &&
+	       (!(asked & POLL_OUT) || given->budget > state->spent);
+}
+
+/*
  * The connection's event, or none if nothing is to be waited for: a part of what is ready. Not
  * while the connection is in the queue: the listener would be a part of it.
  */
@@ -82,8 +95,7 @@ static long do_epoll_wait(struct call *c, bool at_once)
 	if (state->conn == TK_CONN_OPEN && state->registered &&
 	    (state->shut || (state->events & POLL_ET && !state->known)))
 		return PASS;
-	/* How much more can be sent only the host knows then. */
-	if (state->registered && state->events & POLL_OUT && c->given->budget <= state->spent)
+	if (state->registered && !is_known(c, state->events))
 		return PASS;
 	event.events = ready_events(c);
 	event.data = state->data;
@@ -140,8 +152,7 @@ static bool readiness(const struct call *c, u64 fd, u32 asked, u32 *ready)
 		return true;
 	}
 	if (!is_conn(c, fd) || state->shut || (!given->in_all && asked & (POLL_PRI | POLL_RDHUP)) ||
-	    (!given->in_all && !more && asked & POLL_IN) ||
-	    (given->budget <= state->spent && asked & POLL_OUT))
+	    !is_known(c, asked))
 		return false;
 	*ready = asked & ((more ? POLL_IN : 0) | POLL_OUT);
 	return true;
