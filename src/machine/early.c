@@ -111,7 +111,7 @@ bool tk_early_may_send(const struct tk_given *given, struct tk_fast_state *state
 }
 
 /*
- * True: on with the next entry. The error of a broken connection is the program's, unless it closes:
+ * True: on with the next entry. A broken connection's error is the program's, unless it closes:
  * send(2) would take it.
  */
 static bool send_entry(struct run *run, const struct tk_fast_entry *entry)

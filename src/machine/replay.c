@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -260,13 +261,22 @@ static int do_entry(struct replay *r, const struct tk_fast_entry *entry)
  * Behind what was there when the run began: bytes, the end, or something urgent. Of the latter two
  * there was none then, or nothing would have been told; FIONREAD says neither.
  */
-static bool more_has_come(const struct replay *r)
+static bool more_has_come(const struct replay *r, u32 unread)
 {
 	struct pollfd other = {.fd = r->conn->file.hostfd, .events = POLLRDHUP | POLLPRI};
-	u32 unread = r->fast->in_there - r->state.in_pos;
 	int now = 0;
 
-	return ioctl(other.fd, FIONREAD, &now) || (u32)now > unread || poll(&other, 1, 0) != 0;
+	return poll(&other, 1, 0) != 0 ||
+	       (unread && (ioctl(other.fd, FIONREAD, &now) || (u32)now > unread));
+}
+
+/* Each piece that is taken out of a unix socket is news of room. All of what was sent is. */
+static bool has_been_taken(const struct replay *r)
+{
+	int left = 0;
+
+	return r->conn->family == AF_UNIX && r->state.out &&
+	       !ioctl(r->conn->file.hostfd, SIOCOUTQ, &left) && !left;
 }
 
 /*
@@ -276,11 +286,12 @@ static bool more_has_come(const struct replay *r)
  */
 static void settle_edge(struct replay *r)
 {
-	bool unread = r->state.in_pos < r->given->in_len;
 	struct tk_file *file = &r->conn->file;
+	bool given = r->state.in_pos < r->given->in_len;
+	u32 unread = given ? r->fast->in_there - r->state.in_pos : 0;
 
 	tk_epoll_told(r->fast->epoll, file, unread ? OUT_EVENTS | IN_EVENTS : OUT_EVENTS);
-	if (unread && more_has_come(r))
+	if (more_has_come(r, unread) || has_been_taken(r))
 		tk_epoll_refresh(file);
 }
 

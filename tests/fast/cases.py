@@ -162,6 +162,38 @@ def telling(long):
                                                    CTL_IN, "wait:0", "close"], there=data(2))
 
 
+def comes(what, n):
+    """What the client does once it has the answer, and the deed that waits for that: n bytes have come then."""
+    return {"more": ([("send", data(10))], ["await:%d" % (n + 10)]),
+            "end": ([("shut",)], ["await_event:%d" % RDHUP]),
+            "urgent": ([("urgent", b"!")], ["await_event:%d" % PRI]),
+            "both": ([("send", data(10)), ("shut",)], ["await:%d" % (n + 10), "await_event:%d" % RDHUP])}[what]
+
+
+def answering(long):
+    """
+    What the client sends because of what the program has sent: that goes out before anything else of the same run
+    is done (src/machine/early.c), so the client is often there first.
+    """
+    for mode in "level", "edge", "poll", "accept", "unix-level":
+        for what in "more", "end", "both", "urgent":
+            if mode == "unix-level" and what == "urgent":
+                continue
+            steps, there = comes(what, 20)
+            for taken in [], ["read:3"], ["read:20"], ["read:30"]:
+                yield tunnel("%s behind poll" % what,
+                             ["nonblock:1", "poll:5:0", "select", *taken, "go", *there, "poll:%d:0" % (IN | RDHUP),
+                              "select", "read:3", "read:100", "poll:5:0", "read:1"],
+                             ("go",), *steps, there=data(20), mode=mode)
+                for events in [e | how for e in (IN, IN | OUT, IN | RDHUP | PRI)
+                               for how in (0, ET, ONESHOT, ET | ONESHOT)]:
+                    yield tunnel("%s behind %x" % (what, events),
+                                 ["nonblock:1", "ctl:%d:%d" % (ADD, events), "wait:0", *taken, "go", *there,
+                                  "wait:0", "wait:0", "read:3", "wait:0", "ctl:%d:%d" % (MOD, events), "wait:0",
+                                  "read:100", "wait:0", "ctl:%d:%d" % (MOD, events), "leave", "wait:0", "read:1"],
+                                 ("go",), *steps, there=data(20), mode=mode)
+
+
 def ending(long):
     for first in range(-1, 4):
         for second in range(-1, 4):
@@ -350,7 +382,7 @@ def filing(long):
 
 
 FAMILIES = {name.replace("_", "-"): family for name, family in (
-    ("reading", reading), ("writing", writing), ("telling", telling), ("ending", ending),
+    ("reading", reading), ("writing", writing), ("telling", telling), ("answering", answering), ("ending", ending),
     ("urgent", urgent), ("breaking", breaking), ("pipelining", pipelining), ("keeping", keeping),
     ("large", large), ("filing", filing), ("held_back", held_back))}
 
@@ -454,6 +486,17 @@ class Maker:
             self.sent += n
             self.words.append("await:%d" % self.sent)
 
+    def asks(self):
+        """What comes because of an answer, with what was told before and was read of it."""
+        self.words.append("nonblock:1")
+        self.blocking = False
+        self.words.append("ctl:%d:%d" % (self.chance.choice((ADD, ADD, MOD)), self.events() | IN))
+        self.words += ["wait:0"] * (not self.shut)
+        if self.chance.random() < 0.6:
+            self.words.append(self.reads())
+        self.more_comes()
+        self.words += ["wait:0"] * (not self.shut)
+
     def make(self, seed):
         self.sent = n = self.size()
         for _ in range(self.chance.randint(1, 40)):
@@ -467,7 +510,7 @@ class Maker:
             elif what < 0.92 or self.ended or self.shut:
                 self.words.append(self.other())
             elif what < 0.98:
-                self.more_comes()
+                self.chance.choice((self.more_comes, self.asks))()
             elif not self.ended:
                 self.words.append("shutdown:1")
                 self.shut = True

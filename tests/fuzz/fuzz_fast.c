@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct fast_rig *rig = calloc(1, sizeof(*rig));
 	bool alive = true;
 
-	fast_begin(rig);
+	fast_begin(rig, AF_INET);
 	while (alive && size) {
 		open_file(rig);
 		if (!fast_give(rig))

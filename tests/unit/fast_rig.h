@@ -74,12 +74,12 @@ static const struct tkvm_connection_ops fast_ops = {
 static inline void fast_offer(struct fast_rig *rig)
 {
 	struct tk_sock *gate = tk_sock_of(tk_fd_get(&rig->fake.proc.files, (u64)rig->listener));
-	struct sockaddr_in addr;
+	struct sockaddr_storage addr;
 	socklen_t len = sizeof(addr);
 	int fd;
 
 	tk_assert(!getsockname(tk_sock_host(gate), (struct sockaddr *)&addr, &len));
-	rig->theirs = socket(AF_INET, SOCK_STREAM, 0);
+	rig->theirs = socket(gate->family, SOCK_STREAM, 0);
 	tk_assert(!loopback_connect(rig->theirs, (struct sockaddr *)&addr, len));
 	fd = loopback_accept(tk_sock_host(gate));
 	tk_assert(fd >= 0 && write(rig->theirs, FAST_TEXT, sizeof(FAST_TEXT) - 1) > 0);
@@ -87,20 +87,31 @@ static inline void fast_offer(struct fast_rig *rig)
 	rig->ours = fd;
 }
 
-static inline void fast_begin(struct fast_rig *rig)
+/* The listening socket's: a port of the host's choice, or an abstract name. */
+static inline int fast_real_listener(int family)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	addr.sin_family = (sa_family_t)family;
+	tk_assert(!bind(fd, (struct sockaddr *)&addr,
+			family == AF_INET ? sizeof(addr) : sizeof(addr.sin_family)));
+	tk_assert(!listen(fd, 8));
+	return fd;
+}
+
+/* @family: AF_INET, AF_UNIX. */
+static inline void fast_begin(struct fast_rig *rig, int family)
 {
 	struct fakeproc *fake = &rig->fake;
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	int real = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	struct epoll_event event = {.events = EPOLLIN};
 	struct tk_file *file;
 
 	tk_policy_init(&fake->policy);
 	tk_assert(!tk_policy_allow_net(&fake->policy, NULL, TK_NET_LISTEN, NULL));
 	fake_start(fake, "/");
-	tk_assert(!bind(real, (struct sockaddr *)&addr, sizeof(addr)) && !listen(real, 8));
-	tk_assert(!tk_sock_new(&rig->tmpl, &fake->proc.net, &fake->policy, real, AF_INET,
-			       SOCK_STREAM, 0, O_NONBLOCK));
+	tk_assert(!tk_sock_new(&rig->tmpl, &fake->proc.net, &fake->policy,
+			       fast_real_listener(family), family, SOCK_STREAM, 0, O_NONBLOCK));
 	tk_sock_of(rig->tmpl)->listening = true;
 	tk_assert(!tk_gate_new(&file, tk_sock_of(rig->tmpl), &fake->proc.net, &fake->policy));
 	rig->listener = tk_fd_install(&fake->proc.files, file, 0, false);

@@ -18,7 +18,14 @@ static struct fast_rig *rig;
 static int setup(void **state)
 {
 	rig = calloc(1, sizeof(*rig));
-	fast_begin(rig);
+	fast_begin(rig, AF_INET);
+	return 0;
+}
+
+static int setup_unix(void **state)
+{
+	rig = calloc(1, sizeof(*rig));
+	fast_begin(rig, AF_UNIX);
 	return 0;
 }
 
@@ -273,6 +280,40 @@ static void what_is_not_given_is_not_denied(void **state)
 	assert_false(rig->fast.given->in_all);
 }
 
+/* Of what it waits for there is nothing, but an edge is one. */
+static void what_is_urgent_is_an_edge(void **state)
+{
+	give();
+	put_told(EPOLLIN | EPOLLOUT | EPOLLET);
+	put(TK_DID_RECEIVE, (u64)TEXT_LEN, 0);
+	assert_int_equal(send(rig->theirs, "!", 1, MSG_OOB), 1);
+	wait_for_events(POLLPRI);
+	settle(false, 0);
+	assert_int_equal(events(), EPOLLOUT);
+}
+
+static void take(struct fast_rig *unused)
+{
+	char bytes[8];
+
+	assert_int_equal(read(rig->theirs, bytes, sizeof(bytes)), 3);
+}
+
+/* A unix socket tells of room whenever something is taken. */
+static void taking_is_an_edge(void **state)
+{
+	for (int took = 0; took < 2; took++) {
+		rig->meanwhile = took ? take : NULL;
+		give();
+		put_told(EPOLLIN | EPOLLOUT | EPOLLET);
+		put(TK_DID_SEND, 0, 3);
+		settle(false, 0);
+		assert_int_equal(events(), took ? EPOLLIN | EPOLLOUT : 0);
+		teardown(NULL);
+		setup_unix(NULL);
+	}
+}
+
 static void a_level_is_told_again(void **state)
 {
 	give();
@@ -306,6 +347,8 @@ int main(void)
 		TEST(a_shutdown_is_told),
 		TEST(an_error_is_the_programs),
 		TEST(what_is_not_given_is_not_denied),
+		TEST(what_is_urgent_is_an_edge),
+		cmocka_unit_test_setup_teardown(taking_is_an_edge, setup_unix, teardown),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),
 	};
