@@ -245,7 +245,12 @@ static bool give_conn(struct tk_fast *fast, const struct tk_fdtable *files)
 	given->peer_len = given->tcp ? name_of(hostfd, get_peer, given->peer) : 0;
 	given->local_len = given->tcp ? name_of(hostfd, get_local, given->local) : 0;
 	given->budget = budget_of(hostfd);
-	/* The end and what is urgent only the host tells: the program may know of it by poll(2). */
+	/*
+	 * The end and what is urgent only the host tells: the program may know of it by poll(2).
+	 * Behind an urgent byte that was read may be more, which nothing tells of.
+	 */
+	if (fast->conn && fast->conn->marked)
+		state.revents |= POLLPRI;
 	given->may_tell = !(state.revents & (POLLRDHUP | POLLPRI));
 	give_input(fast, &follow, hostfd, state.revents);
 	return true;

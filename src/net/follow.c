@@ -85,6 +85,7 @@ ssize_t tk_follow_recv(struct tk_sock *sock, struct msghdr *msg, int flags)
 	int fd = sock->file.hostfd;
 	ssize_t rc;
 
+	sock->marked |= (flags & MSG_OOB) != 0;
 	if (follow->ops->input && wanted && !(flags & MSG_ERRQUEUE))
 		may = allowance(sock, wanted, &rc);
 	if (!may)

@@ -51,6 +51,7 @@ struct tk_sock {
 	struct tk_follow follow;
 	bool accepted; /* by accept(2) */
 	bool shut;     /* for sending, by shutdown(2) */
+	bool marked;   /* an urgent byte was asked for: where it was reading may stop */
 
 	/* frozen: a connection, which forks find closed; and what one of a pair had to read */
 	bool dead;

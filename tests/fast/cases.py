@@ -248,6 +248,13 @@ def urgent(long):
                               "ctl:%d:%d" % (ADD, events), "wait:0", "read:4", "wait:0", *look,
                               "wait:0"],
                              ("go",), ("urgent", data(1)), there=data(before))
+        for how in 0, ET:
+            # It is read, and where it was is still a mark at which read(2) stops.
+            yield tunnel("read before what comes first %d %x" % (inline, how),
+                         ["nonblock:1", "option:11:%d" % inline, "ctl:%d:%d" % (ADD, IN | how), "go",
+                          "await_event:%d" % PRI, "nap:50", "wait:0", "recv:1:%d" % OOB, "read:100", "read:100",
+                          "read:100", "wait:0"],
+                         ("go",), ("urgent", b"!"), ("send", data(10)), there=data(10))
         yield tunnel("bytes behind it %d" % inline,
                      ["nonblock:1", "option:11:%d" % inline, "go", "nap:50", *look, *look],
                      ("go",), ("urgent", b"!"), ("send", data(10)), there=data(10))

@@ -314,6 +314,26 @@ static void taking_is_an_edge(void **state)
 	}
 }
 
+/* Reading stops at where an urgent byte was, and poll(2) no longer says that there was one. */
+static void the_mark_is_not_the_end(void **state)
+{
+	char byte;
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	give();
+	put(TK_DID_ACCEPT, 0, 0);
+	settle(false, 0);
+	assert_int_equal(send(rig->theirs, "!", 1, MSG_OOB), 1);
+	wait_for_events(POLLPRI);
+	assert_int_equal(write(rig->theirs, MORE, sizeof(MORE)), sizeof(MORE));
+	assert_int_equal(tk_sock_recv(conn(), &msg, MSG_OOB), 1);
+	assert_true(fast_give(rig));
+	assert_int_equal(rig->fast.given->in_len, TEXT_LEN);
+	assert_false(rig->fast.given->in_all);
+	assert_false(rig->fast.given->may_tell);
+}
+
 static void a_level_is_told_again(void **state)
 {
 	give();
@@ -349,6 +369,7 @@ int main(void)
 		TEST(what_is_not_given_is_not_denied),
 		TEST(what_is_urgent_is_an_edge),
 		cmocka_unit_test_setup_teardown(taking_is_an_edge, setup_unix, teardown),
+		TEST(the_mark_is_not_the_end),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),
 	};
