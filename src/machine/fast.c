@@ -227,7 +227,7 @@ static bool give_conn(struct tk_fast *fast, const struct tk_fdtable *files)
 		int fd = tk_fd_next(files);
 
 		tk_gate_first(sock, &follow, &hostfd);
-		if (fd < 0 || sock->rcvlowat != 1)
+		if (fd < 0 || sock->rcvlowat != 1 || !tk_sock_fits(sock, hostfd))
 			return false;
 		given->conn_fd = (u32)fd;
 	}

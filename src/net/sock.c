@@ -258,6 +258,12 @@ static u64 buffer_size(int hostfd, int family, int type)
 	return getsockopt(hostfd, SOL_SOCKET, opt, &size, &len) || size < 0 ? 0 : (u64)size;
 }
 
+bool tk_sock_fits(const struct tk_sock *sock, int hostfd)
+{
+	return tk_budget_fits(sock->net->host_memory,
+			      buffer_size(hostfd, sock->family, sock->type));
+}
+
 int tk_sock_new(struct tk_file **ret, struct tk_net *net, const struct tk_policy *policy,
 		int hostfd, int family, int type, int protocol, int flags)
 {

@@ -75,6 +75,9 @@ int tk_sock_check(const struct tk_policy *policy, int family, int type, int prot
 int tk_sock_new(struct tk_file **ret, struct tk_net *net, const struct tk_policy *policy,
 		int hostfd, int family, int type, int protocol, int flags) TK_MUST_CHECK;
 
+/* There is host memory for another socket of @sock's kind, @hostfd. */
+bool tk_sock_fits(const struct tk_sock *sock, int hostfd);
+
 /* /proc/self/fd and stat(2) show it as @name, "socket:[8]"; @name may be NULL. */
 void tk_sock_rename(struct tk_file *file, const char *name);
 

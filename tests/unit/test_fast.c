@@ -334,6 +334,18 @@ static void the_mark_is_not_the_end(void **state)
 	assert_false(rig->fast.given->may_tell);
 }
 
+/* accept(2) has to find ENOBUFS itself. */
+static void what_has_no_memory_is_not_given(void **state)
+{
+	struct tk_budget none = {.most = 1};
+
+	wait_for_input(TEXT_LEN);
+	rig->fake.proc.net.host_memory = &none;
+	assert_false(fast_give(rig));
+	rig->fake.proc.net.host_memory = NULL;
+	give();
+}
+
 static void a_level_is_told_again(void **state)
 {
 	give();
@@ -351,7 +363,8 @@ static void once_is_once(void **state)
 	assert_int_equal(events(), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define UNIX_TEST(name) cmocka_unit_test_setup_teardown(name, setup_unix, teardown)
 
 int main(void)
 {
@@ -368,8 +381,9 @@ int main(void)
 		TEST(an_error_is_the_programs),
 		TEST(what_is_not_given_is_not_denied),
 		TEST(what_is_urgent_is_an_edge),
-		cmocka_unit_test_setup_teardown(taking_is_an_edge, setup_unix, teardown),
+		UNIX_TEST(taking_is_an_edge),
 		TEST(the_mark_is_not_the_end),
+		UNIX_TEST(what_has_no_memory_is_not_given),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),
 	};
