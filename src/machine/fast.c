@@ -143,8 +143,12 @@ static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 	given->may_tell = plain && !epoll->partly;
 }
 
-/* How much can be sent without the host refusing: it counts more than the bytes. */
-static u32 budget_of(int hostfd)
+/*
+ * How much can be sent without the host refusing, and with room for more left to be told of: it
+ * counts more than the bytes. Unix sockets have room up to a quarter of the buffer, and may count
+ * twice as much as was sent.
+ */
+static u32 budget_of(int hostfd, bool tcp)
 {
 	socklen_t len = sizeof(int);
 	int size = 0, queued = 0;
@@ -152,7 +156,7 @@ static u32 budget_of(int hostfd)
 	if (getsockopt(hostfd, SOL_SOCKET, SO_SNDBUF, &size, &len) ||
 	    ioctl(hostfd, SIOCOUTQ, &queued) || queued || size < 0)
 		return 0;
-	return TK_MIN((u32)size / 2, (u32)MAX_BUDGET);
+	return TK_MIN((u32)size / (tcp ? 2 : 8), (u32)MAX_BUDGET);
 }
 
 static u8 name_of(int hostfd, int (*get)(int, struct sockaddr *, socklen_t *), u8 *to)
@@ -244,7 +248,7 @@ static bool give_conn(struct tk_fast *fast, const struct tk_fdtable *files)
 	given->accept_waits = !(sock->file.flags & O_NONBLOCK);
 	given->peer_len = given->tcp ? name_of(hostfd, get_peer, given->peer) : 0;
 	given->local_len = given->tcp ? name_of(hostfd, get_local, given->local) : 0;
-	given->budget = budget_of(hostfd);
+	given->budget = budget_of(hostfd, given->tcp);
 	/*
 	 * The end and what is urgent only the host tells: the program may know of it by poll(2).
 	 * Behind an urgent byte that was read may be more, which nothing tells of.

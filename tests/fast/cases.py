@@ -152,6 +152,9 @@ def telling(long):
                          ("go",), ("send", data(10)), there=data(10))
     yield tunnel("more than is given, all read",
                  ["nonblock:1", "leave", "read:16000", "read:383", CTL_IN, "wait:0", "read:9999", "wait:0"], there=data(20000))
+    for mode in "level", "unix-level":
+        yield tunnel("other bits", ["ctl:%d:%d" % (ADD, 0x200), "wait:0", "ctl:%d:%d" % (MOD, 0x27df), "wait:0",
+                                    "leave", "wait:0", "read:9", "wait:0"], there=data(9), mode=mode)
     yield tunnel("few at a time", [CTL_IN, "wait:0:1", "wait:0:1", "wait:5:3", "wait:0:-1",
                                    "wait:0:1"], there=data(2))
     yield tunnel("wrong", ["ctl:9:1", "ctl:%d:1" % MOD, "ctl:%d:1" % DEL, CTL_IN, CTL_IN,

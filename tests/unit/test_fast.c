@@ -334,6 +334,22 @@ static void the_mark_is_not_the_end(void **state)
 	assert_false(rig->fast.given->may_tell);
 }
 
+/* As long as not all of the budget is spent, the shim tells of room. */
+static void there_is_room(void **state)
+{
+	static const u8 much[1 << 17];
+	const int size = 1 << 16;
+	struct pollfd fd = {.fd = rig->ours, .events = POLLOUT};
+	size_t n;
+
+	setsockopt(rig->ours, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	give();
+	n = rig->fast.given->budget - TK_FAST_OVERHEAD - 1;
+	assert_in_range(n, TK_FAST_OVERHEAD, sizeof(much));
+	assert_int_equal(send(rig->ours, much, n, MSG_DONTWAIT), n);
+	assert_int_equal(poll(&fd, 1, 0), 1);
+}
+
 /* accept(2) has to find ENOBUFS itself. */
 static void what_has_no_memory_is_not_given(void **state)
 {
@@ -383,6 +399,8 @@ int main(void)
 		TEST(what_is_urgent_is_an_edge),
 		UNIX_TEST(taking_is_an_edge),
 		TEST(the_mark_is_not_the_end),
+		TEST(there_is_room),
+		UNIX_TEST(there_is_room),
 		UNIX_TEST(what_has_no_memory_is_not_given),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),

@@ -33,6 +33,7 @@
 #define MSG_DONTWAIT 0x40
 #define POLL_IN	     0x41u   /* EPOLLIN, EPOLLRDNORM */
 #define POLL_OUT     0x104u  /* EPOLLOUT, EPOLLWRNORM */
+#define POLL_WRBAND  0x200u  /* of unix sockets that have room */
 #define POLL_ANY     0x27dfu /* all that can be asked for, but the flags */
 #define POLL_PRI     2u
 #define POLL_RDHUP   0x2000u

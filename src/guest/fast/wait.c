@@ -75,7 +75,8 @@ static bool is_known(const struct call *c, u32 asked)
 	const struct tk_fast_state *state = c->state;
 	const struct tk_given *given = c->given;
 
-	return (!(asked & POLL_IN) || given->in_all || state->in_pos < given->in_len) &&
+	return !(asked & POLL_WRBAND) &&
+	       (!(asked & POLL_IN) || given->in_all || state->in_pos < given->in_len) &&
 	       (!(asked & POLL_OUT) || given->budget > state->spent);
 }
 
