@@ -30,11 +30,24 @@ static void on_accepted(void *ctx)
 	exchange->accepted = true;
 }
 
+/* The next that the program gets is an error, which looking with recv(2) would take. */
+static bool is_broken(int fd)
+{
+	struct pollfd client = {.fd = fd};
+	int there = 0;
+
+	return poll(&client, 1, 0) > 0 && client.revents & POLLERR &&
+	       !ioctl(fd, FIONREAD, &there) && !there;
+}
+
 /* Look at what has come behind the part that is known, which the program has taken. */
 static size_t look_further(struct ks_exchange *exchange, int fd)
 {
-	ssize_t n = recv(fd, exchange->buf, exchange->buf_size, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n;
 
+	if (is_broken(fd))
+		return SIZE_MAX;
+	n = recv(fd, exchange->buf, exchange->buf_size, MSG_PEEK | MSG_DONTWAIT);
 	/* The end, or an error: nothing can come in between. */
 	if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
 		return SIZE_MAX;
