@@ -115,6 +115,17 @@ static struct tk_epoll *find_epoll(const struct tk_fast *fast, const struct tk_f
 	return NULL;
 }
 
+/* What a wait has found is so until a thread runs, whether anything is given to that or not. */
+static void forget_looks(const struct tk_fdtable *files)
+{
+	for (unsigned int fd = 0; fd < files->size; fd++) {
+		struct tk_epoll *epoll = tk_epoll_of(files->fds[fd].file);
+
+		if (epoll)
+			epoll->alone = NULL;
+	}
+}
+
 static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 {
 	struct tk_given *given = fast->given;
@@ -125,19 +136,19 @@ static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 
 	fast->epoll = epoll;
 	given->quiet = given->may_tell = 0;
+	if (epoll && fast->listener)
+		given->quiet = epoll->alone == &fast->listener->file;
+	forget_looks(files);
 	if (!epoll)
 		return;
 	for (unsigned int i = 0; i < TK_MIN(files->size, (unsigned int)TK_FAST_FDS); i++)
 		if (files->fds[i].file == &epoll->file)
 			given->class[i] = TK_FAST_EPOLL;
-	/* Of two looks the second would find the listener, too: what did the first find? */
-	if (fast->listener) {
-		given->quiet = epoll->alone == &fast->listener->file;
-	} else {
+	/* Of two looks the second would find the listener, too: what the first found is above. */
+	if (fast->conn) {
 		fd.fd = epoll->file.hostfd;
 		given->quiet = !poll(&fd, 1, 0);
 	}
-	epoll->alone = NULL;
 	given->quiet = given->quiet && plain;
 	/* What else is ready has its turn by the next collection: told twice, the first is all. */
 	given->may_tell = plain && !epoll->partly;
@@ -301,9 +312,12 @@ void tk_fast_give(struct tk_fast *fast, struct tk_task *task, const struct tk_cl
 	struct tk_proc *proc = task->proc;
 	const struct tk_fdtable *files = &proc->files;
 
-	if (!fast->given || !proc->net.n_gates || !find_conn(fast, files) ||
-	    !give_conn(fast, files))
+	if (!fast->given || !proc->net.n_gates)
 		return;
+	if (!find_conn(fast, files) || !give_conn(fast, files)) {
+		forget_looks(files);
+		return;
+	}
 	give_epoll(fast, files);
 	give_state(fast);
 	give_program(fast->given, task);

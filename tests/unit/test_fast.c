@@ -362,6 +362,27 @@ static void what_has_no_memory_is_not_given(void **state)
 	give();
 }
 
+/* What was found before another thread ran is no longer so. */
+static void a_look_is_for_the_next_run(void **state)
+{
+	struct tk_sock *gate = tk_sock_of(tk_fd_get(&rig->fake.proc.files, (u64)rig->listener));
+	int first = rig->theirs;
+	struct tk_file *file;
+
+	events();
+	give();
+	assert_true(rig->fast.given->quiet);
+	settle(false, 0);
+	events();
+	fast_offer(rig);
+	assert_false(fast_give(rig));
+	assert_int_equal(tk_gate_accept(gate, 0, &file), 0);
+	tk_file_put(file);
+	close(first);
+	give();
+	assert_false(rig->fast.given->quiet);
+}
+
 static void a_level_is_told_again(void **state)
 {
 	give();
@@ -402,6 +423,7 @@ int main(void)
 		TEST(there_is_room),
 		UNIX_TEST(there_is_room),
 		UNIX_TEST(what_has_no_memory_is_not_given),
+		TEST(a_look_is_for_the_next_run),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),
 	};
