@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,11 +15,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "http.h"
 #include "kvmserver.h"
 #include "warmup.h"
 
 #define FIRST_ERROR 400
 #define MAX_WORD    400
+#define CLOSE_MS    100 /* for a program to close its connection */
 
 struct ks_warmup {
 	struct tkvm_machine *machine; /* under the lock */
@@ -33,7 +36,8 @@ struct ks_warmup {
 	uint64_t total;
 	_Atomic uint64_t next;
 	atomic_uint running;
-	bool over; /* by __atomic_* */
+	bool over;	   /* by __atomic_* */
+	atomic_bool keeps; /* the program leaves connections open */
 	pthread_mutex_t lock;
 	char error[256]; /* the first one; under the lock */
 	unsigned int n_threads;
@@ -110,27 +114,41 @@ static int open_connection(struct ks_warmup *warmup)
 	return -1;
 }
 
-/* The response to its end; *@status of its first line, 0 if that is none of HTTP. */
-static int read_response(int fd, int *status)
+/*
+ * The response is complete. A program that does not close the connection now, as it was asked to,
+ * leaves it to us; of one that was seen to do so that is not waited for again.
+ */
+static bool is_ours_to_close(struct ks_warmup *warmup, int fd)
 {
-	char head[64] = "", rest[16384];
+	struct pollfd end = {.fd = fd, .events = POLLIN};
+
+	if (poll(&end, 1, atomic_load(&warmup->keeps) ? 0 : CLOSE_MS))
+		return false;
+	atomic_store(&warmup->keeps, true);
+	return true;
+}
+
+/* The response to its end; *@status: the final one, 0 if it is none of HTTP. */
+static int read_response(struct ks_warmup *warmup, int fd, int *status)
+{
+	char data[16384], first[16] = "";
+	struct ks_http http;
 	size_t have = 0;
 	ssize_t n;
 
-	while (have < sizeof(head) - 1) {
-		n = recv(fd, head + have, sizeof(head) - 1 - have, 0);
-		if (n < 0)
-			return -1;
-		if (!n)
-			break;
-		have += (size_t)n;
-	}
-	*status = 0;
-	if (!strncmp(head, "HTTP/1.", 7) && have >= 12)
-		*status = atoi(head + 9);
-	do
-		n = recv(fd, rest, sizeof(rest), 0);
-	while (n > 0);
+	ks_http_begin(&http, false);
+	ks_http_input(&http, warmup->request, strlen(warmup->request));
+	do {
+		n = recv(fd, data, sizeof(data), 0);
+		for (ssize_t i = 0; i < n && have < sizeof(first) - 1; i++)
+			first[have++] = data[i];
+		if (n > 0)
+			ks_http_output(&http, data, (size_t)n);
+	} while (n > 0 && !(http.response_complete && is_ours_to_close(warmup, fd)));
+	*status = http.status;
+	/* What nobody can follow may do all the same. */
+	if (!http.status && http.lost && !strncmp(first, "HTTP/1.", 7))
+		*status = atoi(first + 9);
 	return n < 0 ? -1 : 0;
 }
 
@@ -143,7 +161,7 @@ static void one_request(struct ks_warmup *warmup, uint64_t n)
 		fail(warmup, n, strerror(errno));
 		return;
 	}
-	if (read_response(fd, &status)) {
+	if (read_response(warmup, fd, &status)) {
 		fail(warmup, n, errno == EAGAIN ? "no complete response in time" : strerror(errno));
 	} else if (!status) {
 		fail(warmup, n, "what came back is no HTTP response");
