@@ -115,10 +115,13 @@ static struct tk_epoll *find_epoll(const struct tk_fast *fast, const struct tk_f
 	return NULL;
 }
 
-/* What a wait has found is so until a thread runs, whether anything is given to that or not. */
+/*
+ * What a wait has found is so until a thread runs, whether anything is given to that or not. An
+ * epoll object behind those that the shim knows is not asked there.
+ */
 static void forget_looks(const struct tk_fdtable *files)
 {
-	for (unsigned int fd = 0; fd < files->size; fd++) {
+	for (unsigned int fd = 0; fd < TK_MIN(files->size, (unsigned int)TK_FAST_FDS); fd++) {
 		struct tk_epoll *epoll = tk_epoll_of(files->fds[fd].file);
 
 		if (epoll)
