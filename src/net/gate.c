@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "fs/epoll.h"
@@ -132,13 +134,24 @@ int tk_gate_make(struct tk_sock *sock)
 	return become_gate(sock, sock->file.hostfd);
 }
 
-static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+/* Of two abstract ones the length is a part. A path is compared as a file. */
+static bool same_name(const struct tkvm_listener *l, const struct sockaddr_un *b, socklen_t len)
 {
+	return len > offsetof(struct sockaddr_un, sun_path) && !b->sun_path[0] &&
+	       len == l->addr_len && !memcmp(&l->addr, b, len);
+}
+
+static bool same_address(const struct tkvm_listener *l, const struct sockaddr_storage *b,
+			 socklen_t len)
+{
+	const struct sockaddr_storage *a = &l->addr;
 	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
 	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
 
 	if (a->ss_family != b->ss_family)
 		return false;
+	if (a->ss_family == AF_UNIX)
+		return same_name(l, (const void *)b, len);
 	if (a->ss_family == AF_INET)
 		return a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
 	return a->ss_family == AF_INET6 && a6->sin6_port == b6->sin6_port &&
@@ -156,12 +169,12 @@ static int adopt(struct tk_sock *sock, const struct tkvm_listener *listener)
 	return rc ? rc : 1;
 }
 
-int tk_gate_adopt(struct tk_sock *sock, const struct sockaddr_storage *addr)
+int tk_gate_adopt(struct tk_sock *sock, const struct sockaddr_storage *addr, socklen_t len)
 {
 	const struct tk_net *net = sock->net;
 
 	for (unsigned int i = 0; i < net->n_adopt; i++)
-		if (same_address(&net->adopt[i].addr, addr))
+		if (same_address(&net->adopt[i], addr, len))
 			return adopt(sock, &net->adopt[i]);
 	return 0;
 }

@@ -28,9 +28,11 @@ int tk_gate_new(struct tk_file **ret, const struct tk_sock *tmpl, struct tk_net 
 int tk_gate_make(struct tk_sock *sock) TK_MUST_CHECK;
 
 /*
- * If one of net->adopt has address @addr, make @sock a gate of it: 1. 0: there is none; -errno.
+ * If one of net->adopt has address @addr (internet, or abstract), make @sock a gate of it: 1. 0:
+ * there is none; -errno.
  */
-int tk_gate_adopt(struct tk_sock *sock, const struct sockaddr_storage *addr) TK_MUST_CHECK;
+int tk_gate_adopt(struct tk_sock *sock, const struct sockaddr_storage *addr,
+		  socklen_t len) TK_MUST_CHECK;
 /* The same for the unix socket that was bound to this file. */
 int tk_gate_adopt_file(struct tk_sock *sock, u64 dev, u64 ino) TK_MUST_CHECK;
 

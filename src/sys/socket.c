@@ -110,7 +110,7 @@ long tk_sys_bind(struct tk_task *task, const u64 a[6])
 	if (rc)
 		return rc;
 	if (proc->net.n_adopt && !sock->gate && tk_sock_is_stream(sock)) {
-		rc = tk_gate_adopt(sock, &addr);
+		rc = tk_gate_adopt(sock, &addr, len);
 		if (rc)
 			return rc < 0 ? rc : 0;
 	}

@@ -6,12 +6,14 @@
 #include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -499,6 +501,39 @@ static void test_adopts_by_address(void **state)
 	assert_null(tk_sock_of(tk_fd_get(&fake.proc.files, (u64)other))->gate);
 }
 
+static long bind_abstract(const struct sockaddr_un *name, socklen_t len, long *fd)
+{
+	*fd = FAKE(&fake, socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	return FAKE(&fake, bind, (u64)*fd, fake_alloc(&fake, name, sizeof(*name)), len);
+}
+
+static void test_adopts_abstract_names(void **state)
+{
+	const socklen_t at = offsetof(struct sockaddr_un, sun_path), len = at + 20;
+	int host = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	struct tkvm_listener known = {.fd = host, .addr_len = len};
+	long fd;
+
+	snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "tk-gate-%d", getpid());
+	assert_int_equal(bind(host, (struct sockaddr *)&name, len), 0);
+	assert_int_equal(listen(host, 8), 0);
+	memcpy(&known.addr, &name, len);
+	assert_int_equal(bind_abstract(&name, len, &fd), -EADDRINUSE);
+	fake.proc.net.gated = true;
+	fake.proc.net.adopt = &known;
+	fake.proc.net.n_adopt = 1;
+	assert_int_equal(bind_abstract(&name, len, &fd), 0);
+	assert_int_equal(FAKE(&fake, listen, (u64)fd, 8), 0);
+	assert_non_null(tk_sock_of(tk_fd_get(&fake.proc.files, (u64)fd))->gate);
+	/* A NUL more is another name, and none is one of the kernel's choice. */
+	assert_int_equal(bind_abstract(&name, len + 1, &fd), 0);
+	assert_null(tk_sock_of(tk_fd_get(&fake.proc.files, (u64)fd))->gate);
+	assert_int_equal(bind_abstract(&name, at, &fd), 0);
+	assert_null(tk_sock_of(tk_fd_get(&fake.proc.files, (u64)fd))->gate);
+	close(host);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -518,6 +553,7 @@ int main(void)
 		TEST(test_shutdown_and_splice),
 		TEST(test_own_listener_becomes_a_gate),
 		TEST(test_adopts_by_address),
+		TEST(test_adopts_abstract_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
