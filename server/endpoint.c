@@ -105,6 +105,17 @@ static int listen_on(const char *addr, const struct sockaddr *name, socklen_t le
 	return -1;
 }
 
+static bool somebody_listens(const struct sockaddr_un *name)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool listens = fd >= 0 && (!connect(fd, (const struct sockaddr *)name, sizeof(*name)) ||
+				   errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	return listens;
+}
+
 static int open_unix(struct ks_endpoint *endpoint, const char *addr)
 {
 	struct sockaddr_un *name = &endpoint->unix_addr;
@@ -114,11 +125,11 @@ static int open_unix(struct ks_endpoint *endpoint, const char *addr)
 
 	if (!*path || strlen(path) >= sizeof(name->sun_path))
 		return complain(addr, "expected the path of a socket, of 1 to 107 characters");
-	/* What an earlier kvmserver left behind. */
-	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
-		unlink(path);
 	name->sun_family = AF_UNIX;
 	strcpy(name->sun_path, path);
+	/* What an earlier kvmserver left behind. */
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode) && !somebody_listens(name))
+		unlink(path);
 	fd = listen_on(addr, (struct sockaddr *)name, sizeof(*name));
 	if (fd < 0)
 		name->sun_path[0] = '\0';

@@ -10,7 +10,7 @@ from client import Client, load
 from listener import free_port
 from server import c_server, metrics_of
 from setting import MORE_OPTIONS, suite
-from suite import ROOT, Failed
+from suite import ROOT, Failed, command
 
 GROWTH_KB = 4096  # a sanitizer keeps memory from being used again
 # Of ten requests and one that crashes the program.
@@ -70,6 +70,23 @@ def the_end_does_not_wait():
             raise Failed("the end always comes after the reset")
         if metrics_of(address)[1]["clients_gone_total"]:
             raise Failed("a client that has its answer is taken for one that left early")
+
+
+@suite.test()
+def the_socket_of_another_is_not_taken():
+    with tempfile.TemporaryDirectory() as directory:
+        path = directory + "/metrics"
+        with c_server("--metrics", "unix:" + path) as s:
+            got = command([suite.kvmserver, "-e", "--metrics=unix:" + path, "run", "true"])
+            if b"metrics: unix:%s: Address already in use" % path.encode() not in got.err or not got.status:
+                raise Failed(got.describe())
+            if "requests_total" not in metrics_of("unix:" + path)[1]:
+                raise Failed("it is gone")
+            s.proc.kill()
+            s.proc.wait()
+        with c_server("--metrics", "unix:" + path):
+            if "requests_total" not in metrics_of("unix:" + path)[1]:
+                raise Failed("what another left behind is in the way")
 
 
 @suite.test()
