@@ -184,6 +184,8 @@ static const char *reason(int status)
 		return "Bad Request";
 	case 408:
 		return "Request Timeout";
+	case 499: /* nobody gets it; counts and log lines tell it from what we turn away */
+		return "Client Closed Request";
 	case 502:
 		return "Bad Gateway";
 	case 503:

@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import socket
+import struct
 import tempfile
 import time
 
@@ -12,6 +14,7 @@ from server import c_server, metrics_of
 from setting import MORE_OPTIONS, suite
 from suite import ROOT, Failed, command
 
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close breaks the connection off
 GROWTH_KB = 4096  # a sanitizer keeps memory from being used again
 # Of ten requests and one that crashes the program.
 EXPECTED = {
@@ -70,6 +73,20 @@ def the_end_does_not_wait():
             raise Failed("the end always comes after the reset")
         if metrics_of(address)[1]["clients_gone_total"]:
             raise Failed("a client that has its answer is taken for one that left early")
+
+
+@suite.test()
+def clients_that_leave_are_told_apart():
+    """From those that kvmserver turns away."""
+    address = "127.0.0.1:%d" % free_port()
+    with c_server("--metrics", address) as s:
+        with Client(s.connect()) as client:
+            client.send(b"GET /spin HTTP/1.1\r\n\r\n")
+            time.sleep(0.1)
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        s.wait_until(lambda: metrics_of(address)[1]["clients_gone_total"] == 1)
+        s.wait_until(lambda: metrics_of(address)[1].get('responses_total{status="499"}') == 1)
+        s.expect(b"4\n")
 
 
 @suite.test()
