@@ -173,6 +173,8 @@ int tk_gate_adopt(struct tk_sock *sock, const struct sockaddr_storage *addr, soc
 {
 	const struct tk_net *net = sock->net;
 
+	if (sock->gate || !tk_sock_is_stream(sock))
+		return 0;
 	for (unsigned int i = 0; i < net->n_adopt; i++)
 		if (same_address(&net->adopt[i], addr, len))
 			return adopt(sock, &net->adopt[i]);

@@ -29,7 +29,7 @@ int tk_gate_make(struct tk_sock *sock) TK_MUST_CHECK;
 
 /*
  * If one of net->adopt has address @addr (internet, or abstract), make @sock a gate of it: 1. 0:
- * there is none; -errno.
+ * there is none, or @sock is a gate already, or none of streams; -errno.
  */
 int tk_gate_adopt(struct tk_sock *sock, const struct sockaddr_storage *addr,
 		  socklen_t len) TK_MUST_CHECK;

@@ -221,11 +221,9 @@ int tk_unix_bind(struct tk_sock *sock, struct tk_ns *ns, const struct tk_fdtable
 		return -ENAMETOOLONG;
 	if (!tk_net_unrestricted(sock->policy, TK_NET_LISTEN))
 		return -EACCES;
-	if (sock->net->n_adopt && tk_sock_is_stream(sock)) {
-		rc = tk_gate_adopt(sock, name, len);
-		if (rc)
-			return rc < 0 ? rc : 0;
-	}
+	rc = tk_gate_adopt(sock, name, len);
+	if (rc)
+		return rc < 0 ? rc : 0;
 	return bind(sock->file.hostfd, (const struct sockaddr *)name, len) ? -errno : 0;
 }
 

@@ -109,11 +109,9 @@ long tk_sys_bind(struct tk_task *task, const u64 a[6])
 	rc = tk_addr_check(sock, TK_ADDR_BIND, &addr, &len);
 	if (rc)
 		return rc;
-	if (proc->net.n_adopt && !sock->gate && tk_sock_is_stream(sock)) {
-		rc = tk_gate_adopt(sock, &addr, len);
-		if (rc)
-			return rc < 0 ? rc : 0;
-	}
+	rc = tk_gate_adopt(sock, &addr, len);
+	if (rc)
+		return rc < 0 ? rc : 0;
 	return bind(tk_sock_host(sock), (struct sockaddr *)&addr, len) ? -errno : 0;
 }
 
