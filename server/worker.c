@@ -242,12 +242,12 @@ static int error_status(struct ks_worker *worker, const struct tkvm_result *resu
 		ks_count(&c->out_of_memory, 1);
 		return 507;
 	}
-	if (result->outcome == TKVM_INTERRUPTED && atomic_load(&worker->stop) == STOP_GONE) {
-		ks_count(&c->gone, 1);
-		return 499;
+	if (result->outcome == TKVM_INTERRUPTED) {
+		bool gone = atomic_load(&worker->stop) == STOP_GONE;
+
+		ks_count(&c->gone, gone);
+		return gone ? 499 : 503;
 	}
-	if (result->outcome == TKVM_INTERRUPTED)
-		return 503;
 	if (result->outcome == TKVM_EXITED && ks_exchange_is_over(worker->exchange))
 		return 0;
 	ks_count(&c->crashed, 1);
