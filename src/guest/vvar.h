@@ -30,8 +30,9 @@ struct tk_vvar {
 	u64 valid;
 	u64 mult, raw_mult; /* below 2^32; the latter is CLOCK_MONOTONIC_RAW's */
 	/*
-	 * The two coarse clocks' entries are what the host's showed at the last exit. In between
-	 * they move on with the fine ones, two ticks behind, so as never to be ahead of the host's.
+	 * The two coarse clocks' entries are what the host's showed at the last exit. They are
+	 * stale two ticks later: the host's move when it gets round to it, and nothing may be ahead
+	 * of them.
 	 */
 	struct tk_vvar_time base[TK_VVAR_BASES];
 	int tz_minuteswest, tz_dsttime; /* gettimeofday(2) */

@@ -81,12 +81,13 @@ static bool before(struct tk_vvar_time a, struct tk_vvar_time b)
 	return a.sec < b.sec || (a.sec == b.sec && a.nsec < b.nsec);
 }
 
-/* @fine minus @lag, but not before @floor. */
-static struct tk_vvar_time coarse(struct tk_vvar_time fine, u64 lag, struct tk_vvar_time floor)
+/*
+ * A coarse clock moves when the host's does, and nobody here knows when: it stands as the last exit
+ * left it, for less than two of the host's ticks. False: ask.
+ */
+static bool coarse_stands(struct tk_vvar_time coarse, struct tk_vvar_time fine, u32 tick)
 {
-	fine.sec--;
-	fine = add_ns(fine, NSEC_PER_SEC - lag);
-	return before(fine, floor) ? floor : fine;
+	return before(fine, add_ns(coarse, 2 * (u64)tick));
 }
 
 /* @clock is one of TK_VVAR_CLOCKS. False: stale, or not served at all. */
@@ -96,7 +97,7 @@ static bool read_clock(unsigned int clock, struct tk_vvar_time *out)
 	bool is_coarse = TK_VVAR_COARSE >> clock & 1;
 	/* 5 and 6 are the coarse versions of 0 and 1 */
 	unsigned int fine = is_coarse ? clock - CLOCK_REALTIME_COARSE : clock;
-	struct tk_vvar_time t, floor;
+	struct tk_vvar_time t, stood;
 	u64 delta, mult, valid;
 	u32 seq, tick;
 
@@ -107,15 +108,15 @@ static bool read_clock(unsigned int clock, struct tk_vvar_time *out)
 		mult = clock == CLOCK_MONOTONIC_RAW ? page->raw_mult : page->mult;
 		t.sec = page->base[fine].sec;
 		t.nsec = page->base[fine].nsec;
-		floor.sec = page->base[clock].sec;
-		floor.nsec = page->base[clock].nsec;
+		stood.sec = page->base[clock].sec;
+		stood.nsec = page->base[clock].nsec;
 		tick = page->tick_ns;
 	} while (read_retry(page, seq));
 	if (delta >= valid)
 		return false;
 	t = add_ns(t, delta * mult >> 32);
-	*out = is_coarse ? coarse(t, 2 * (u64)tick, floor) : t;
-	return true;
+	*out = is_coarse ? stood : t;
+	return !is_coarse || coarse_stands(stood, t, tick);
 }
 
 EXPORT int __vdso_clock_gettime(clockid_t clock, struct timespec *ts)
