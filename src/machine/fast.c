@@ -115,20 +115,6 @@ static struct tk_epoll *find_epoll(const struct tk_fast *fast, const struct tk_f
 	return NULL;
 }
 
-/*
- * What a wait has found is so until a thread runs, whether anything is given to that or not. An
- * epoll object behind those that the shim knows is not asked there.
- */
-static void forget_looks(const struct tk_fdtable *files)
-{
-	for (unsigned int fd = 0; fd < TK_MIN(files->size, (unsigned int)TK_FAST_FDS); fd++) {
-		struct tk_epoll *epoll = tk_epoll_of(files->fds[fd].file);
-
-		if (epoll)
-			epoll->alone = NULL;
-	}
-}
-
 static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 {
 	struct tk_given *given = fast->given;
@@ -141,7 +127,6 @@ static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 	given->quiet = given->may_tell = 0;
 	if (epoll && fast->listener)
 		given->quiet = epoll->alone == &fast->listener->file;
-	forget_looks(files);
 	if (!epoll)
 		return;
 	for (unsigned int i = 0; i < TK_MIN(files->size, (unsigned int)TK_FAST_FDS); i++)
@@ -310,18 +295,34 @@ static void give_program(struct tk_given *given, struct tk_task *task)
 	given->ids[TK_FAST_EGID] = proc->cred.egid;
 }
 
+/*
+ * What a wait has found is so until a thread runs, whether anything is given to that or not. An
+ * epoll object behind those that the shim knows is not asked there.
+ */
+static void forget_looks(const struct tk_fdtable *files)
+{
+	for (unsigned int fd = 0; fd < TK_MIN(files->size, (unsigned int)TK_FAST_FDS); fd++) {
+		struct tk_epoll *epoll = tk_epoll_of(files->fds[fd].file);
+
+		if (epoll)
+			epoll->alone = NULL;
+	}
+}
+
 void tk_fast_give(struct tk_fast *fast, struct tk_task *task, const struct tk_clock *clock)
 {
 	struct tk_proc *proc = task->proc;
 	const struct tk_fdtable *files = &proc->files;
+	bool offered;
 
 	if (!fast->given || !proc->net.n_gates)
 		return;
-	if (!find_conn(fast, files) || !give_conn(fast, files)) {
-		forget_looks(files);
+	offered = find_conn(fast, files) && give_conn(fast, files);
+	if (offered)
+		give_epoll(fast, files);
+	forget_looks(files);
+	if (!offered)
 		return;
-	}
-	give_epoll(fast, files);
 	give_state(fast);
 	give_program(fast->given, task);
 	tk_fast_give_file(fast, proc, clock);
