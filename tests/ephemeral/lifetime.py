@@ -13,9 +13,9 @@ from suite import Failed
 
 @suite.test()
 def programs_that_do_not_serve():
-    fails(["sleep", "100"], 1, r"not ready to serve after 0.5 s \(--max-boot-time\): it has no "
+    fails(["sleep", "100"], 1, r"not ready to serve after 2 s \(--max-boot-time\): it has no "
           r"listening socket\nkvmserver:   thread 2 \(sleep\) waits in clock_nanosleep", "-e",
-          "--max-boot-time", "0.5")
+          "--max-boot-time", "2")
     fails(["sh", "-c", "while :; do :; done"], 1, r"thread 2 \(sh\) runs", "-e",
           "--max-boot-time", "0.5")
     fails(["sh", "-c", "exit 7"], 7, r"", "-e")

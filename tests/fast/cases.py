@@ -102,7 +102,7 @@ def writing(long):
     # Natively the listener's window is the connection's; the other end here is the same.
     yield tunnel("no room", ["option:6:4096", "write:10", "stuff:3000", "ctl:%d:%d" % (ADD, OUT | ET),
                              "wait:0", "poll:%d:0" % OUT, "select", "await_event:%d" % OUT, "close"],
-                 ("sleep", 0.05), everywhere=False, breaks=True)
+                 ("sleep", 0.4), everywhere=False, breaks=True)
     yield tunnel("many small ones", ["write:%d" % (i % 5) for i in range(150)])
 
 
@@ -120,8 +120,8 @@ def telling(long):
                          ["nonblock:1", "write:12000", "nap:20",
                           "ctl:%d:%d" % (ADD, IN | OUT | how), "wait:0", *later, "wait:0", "leave", "wait:0",
                           "ctl:%d:%d" % (MOD, IN | OUT | how), "read:4", *later, "wait:0", "poll:5:0",
-                          "select", "leave", "wait:0"],
-                         ("sleep", 0.06), there=data(10), small=True)
+                          "select", "leave", "wait:0", "go"],
+                         ("go",), there=data(10), small=True)
     for n in 16000, 20000, 40000:
         # "Less than was asked for" means that there was no more (epoll(7)): then it waits for an edge.
         yield tunnel("an edge for %d" % n,
@@ -282,7 +282,7 @@ def breaking(long):
     chunk = b"11170\r\n" + data(70000) + b"\r\n"
     head = request("/take:%d:9999,await_event:0,read:50,read:5", headers="Transfer-Encoding: chunked\r\n")
     there = len(head.split(b"\n", 1)[1] + chunk)
-    yield Case("reset between two chunks", [("send", head % there + chunk), ("sleep", 0.05), ("reset",)], breaks=True)
+    yield Case("reset between two chunks", [("send", head % there + chunk), ("sleep", 0.4), ("reset",)], breaks=True)
     good = request(body=data(300), close=True)
     for n in 0, 1, 20, len(good) - 1, len(good):
         yield http("reset after %d bytes" % n, [("send", good[:n]), ("reset",)], breaks=True)

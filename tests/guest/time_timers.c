@@ -74,7 +74,8 @@ static void interrupted(void)
 	const time_t end = INT64_MAX / 1000000000;
 	const struct timespec never = {INT64_MAX, 0};
 	struct sigaction sa = {.sa_handler = on_alarm};
-	struct itimerval it = {.it_value.tv_usec = 10000};
+	/* More than one, as the first may be before the sleep. */
+	struct itimerval it = {.it_value.tv_usec = 10000, .it_interval.tv_usec = 10000};
 
 	sigaction(SIGALRM, &sa, NULL);
 	for (unsigned int i = 0; i < 4; i++) {
@@ -86,6 +87,8 @@ static void interrupted(void)
 		CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
 		CHECK(clock_nanosleep(clocks[i], TIMER_ABSTIME, &never, NULL) == EINTR);
 	}
+	it = (struct itimerval){0};
+	CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
 	signal(SIGALRM, SIG_DFL);
 }
 

@@ -59,7 +59,8 @@ static void stop_kicker(struct kicker *k)
 	tk_kick_destroy(k->kick);
 }
 
-static void test_kick_from_another_thread(void **state)
+/* How often the loop had gone round when the kick came: not at all, if the host was busy. */
+static u64 rounds_before_a_kick(void)
 {
 	struct kicker k;
 	u64 rbx;
@@ -70,7 +71,16 @@ static void test_kick_from_another_thread(void **state)
 	tk_vcpu_run(rig.vcpu, &rig.exit);
 	assert_int_equal(rig.exit.kind, TK_EXIT_INTERRUPTED);
 	stop_kicker(&k);
-	assert_true(rig.r->rbx > rbx);
+	return rig.r->rbx - rbx;
+}
+
+static void test_kick_from_another_thread(void **state)
+{
+	u64 rounds = 0;
+
+	for (int i = 0; i < 5 && !rounds; i++)
+		rounds = rounds_before_a_kick();
+	assert_true(rounds);
 	assert_true(rig.r->rip - RIG_CODE < 5);
 	rig_load(&rig, syscall_twice);
 	rig_expect(&rig, TK_EXIT_SYSCALL);
@@ -80,7 +90,7 @@ static void test_timer_ends_an_endless_loop(void **state)
 {
 	struct tk_kick *kick;
 	struct tkvm_error err;
-	s64 start = tk_now_ns();
+	s64 start = tk_now_ns(), deadline;
 
 	assert_int_equal(tk_kick_create(&kick, &err), 0);
 	rig_load(&rig, spin);
@@ -99,8 +109,12 @@ static void test_timer_ends_an_endless_loop(void **state)
 	assert_int_equal(rig.exit.kind, TK_EXIT_INTERRUPTED);
 	assert_true(tk_kick_drain());
 
-	tk_kick_arm(kick, tk_now_ns() + 1000000);
-	tk_kick_disarm(kick);
+	do { /* it may have been too late for that */
+		(void)tk_kick_drain();
+		deadline = tk_now_ns() + 1000000;
+		tk_kick_arm(kick, deadline);
+		tk_kick_disarm(kick);
+	} while (tk_now_ns() >= deadline);
 	usleep(3000);
 	assert_false(tk_kick_drain());
 	tk_kick_arm(kick, TK_FOREVER);
@@ -138,7 +152,7 @@ static void test_a_full_queue_loses_nothing(void **state)
 	none = (struct rlimit){.rlim_cur = 0, .rlim_max = old.rlim_max};
 	assert_int_equal(tk_kick_create(&kick, &err), 0);
 	pfd.fd = tk_kick_fd(kick);
-	tk_kick_arm(kick, tk_now_ns() + 100000000);
+	tk_kick_arm(kick, tk_now_ns() + 1000000000);
 	assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &none), 0);
 	for (int i = 0; i < 3; i++) {
 		tk_kick_send(kick);
