@@ -31,8 +31,8 @@ struct tk_vvar {
 	u64 mult, raw_mult; /* below 2^32; the latter is CLOCK_MONOTONIC_RAW's */
 	/*
 	 * The two coarse clocks' entries are what the host's showed at the last exit. They are
-	 * stale two ticks later: the host's move when it gets round to it, and nothing may be ahead
-	 * of them.
+	 * stale when the precise ones are two ticks ahead: the host's move when it gets round to
+	 * it, and nothing may be ahead of them.
 	 */
 	struct tk_vvar_time base[TK_VVAR_BASES];
 	int tz_minuteswest, tz_dsttime; /* gettimeofday(2) */
