@@ -81,12 +81,14 @@ static size_t allowance(struct tk_sock *sock, size_t wanted, ssize_t *rc)
 ssize_t tk_follow_recv(struct tk_sock *sock, struct msghdr *msg, int flags)
 {
 	const struct tk_follow *follow = &sock->follow;
+	/* Not what the stream carries; unix sockets have no such queue, and ignore the flag. */
+	bool errors = flags & MSG_ERRQUEUE && sock->family != AF_UNIX;
 	size_t wanted = total(msg), may = SIZE_MAX;
 	int fd = sock->file.hostfd;
 	ssize_t rc;
 
 	sock->marked |= (flags & MSG_OOB) != 0;
-	if (follow->ops->input && wanted && !(flags & MSG_ERRQUEUE))
+	if (follow->ops->input && wanted && !errors)
 		may = allowance(sock, wanted, &rc);
 	if (!may)
 		return rc;
@@ -96,7 +98,7 @@ ssize_t tk_follow_recv(struct tk_sock *sock, struct msghdr *msg, int flags)
 		rc = recvmsg(fd, msg, flags);
 		rc = rc < 0 ? -errno : rc;
 	}
-	if (rc > 0 && !(flags & MSG_PEEK) && follow->ops->took)
+	if (rc > 0 && !errors && !(flags & MSG_PEEK) && follow->ops->took)
 		follow->ops->took(follow->ctx, (size_t)rc);
 	return rc;
 }

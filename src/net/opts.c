@@ -27,7 +27,7 @@
 
 #define MAX_PRIORITY 6 /* beyond it CAP_NET_ADMIN is needed (socket(7)) */
 
-enum opt_class { PLAIN, PRIORITY, PEERCRED, LOWAT, MULTICAST, BUFFER };
+enum opt_class { PLAIN, PRIORITY, PEERCRED, LOWAT, MULTICAST, BUFFER, PEEK_OFF };
 
 struct opt {
 	int level, name;
@@ -119,6 +119,17 @@ static int buffer_fit(struct tk_sock *sock, int name, int n)
 	return (int)TK_MIN((u32)n, (u32)TK_SOCK_BUFFER);
 }
 
+/*
+ * With an offset recv(MSG_PEEK) shows what is behind the bytes that the program may have
+ * (net/follow.h), to it and to the VMM. TCP knows it since Linux 6.9, and hands it on to who is
+ * accepted.
+ */
+static bool peeks_from_the_start(const struct tk_sock *sock)
+{
+	return sock->gate || sock->follow.ops ||
+	       (sock->family != AF_UNIX && sock->type == SOCK_STREAM);
+}
+
 int tk_opt_set(struct tk_sock *sock, int level, int name, const void *value, socklen_t len)
 {
 	const struct opt *opt = find(level, name);
@@ -127,6 +138,8 @@ int tk_opt_set(struct tk_sock *sock, int level, int name, const void *value, soc
 
 	if (opt->class == PRIORITY && len >= sizeof(int) && (n < 0 || n > MAX_PRIORITY))
 		return -EPERM;
+	if (opt->class == PEEK_OFF && len >= sizeof(int) && peeks_from_the_start(sock))
+		return -EOPNOTSUPP;
 	if (opt->class == BUFFER && len >= sizeof(int)) {
 		n = buffer_fit(sock, name, n);
 		value = &n;

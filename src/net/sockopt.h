@@ -3,7 +3,8 @@
  * The socket options that guests may use, one row each: OPT(level, name, size, may set, may get,
  * class). Size: the largest value that makes sense; what is beyond is not passed on. Class
  * MULTICAST is for guests that may listen anywhere; PEERCRED, LOWAT, DOMAIN are treated in
- * sockopt.c; BUFFER: what is asked for may be more than a fork gets. What is not here is
+ * sockopt.c; BUFFER: what is asked for may be more than a fork gets; PEEK_OFF is not for
+ * connections that are followed. What is not here is
  * -ENOPROTOOPT: options that load code (filters), need privileges that the VMM may have (marks,
  * forced buffers, raw headers, source routes, congestion modules), or name host things.
  */
@@ -38,7 +39,7 @@ OPT(SOL_SOCKET, SO_TIMESTAMP_NEW, 4, true, true, PLAIN)
 OPT(SOL_SOCKET, SO_TIMESTAMPNS_NEW, 4, true, true, PLAIN)
 OPT(SOL_SOCKET, SO_ACCEPTCONN, 4, false, true, PLAIN)
 OPT(SOL_SOCKET, SO_RXQ_OVFL, 4, true, true, PLAIN)
-OPT(SOL_SOCKET, SO_PEEK_OFF, 4, true, true, PLAIN)
+OPT(SOL_SOCKET, SO_PEEK_OFF, 4, true, true, PEEK_OFF)
 OPT(SOL_SOCKET, SO_INCOMING_CPU, 4, true, true, PLAIN)
 OPT(SOL_SOCKET, SO_INCOMING_NAPI_ID, 4, false, true, PLAIN)
 OPT(SOL_SOCKET, SO_COOKIE, 8, false, true, PLAIN)

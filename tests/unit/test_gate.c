@@ -20,6 +20,7 @@
 
 #include "fakeproc.h"
 #include "net/gate.h"
+#include "net/opts.h"
 
 static struct fake_proc fake;
 static int real;     /* a listening socket of the host */
@@ -388,6 +389,30 @@ static void test_input_is_held_back(void **state)
 	close(theirs);
 }
 
+/* Unix sockets ignore MSG_ERRQUEUE, and may look from further on. */
+static void test_nothing_leads_round_the_limit(void **state)
+{
+	struct tk_sock *sock;
+	int theirs, four = 4;
+	long got;
+
+	offer(&theirs);
+	got = accept_one();
+	sock = tk_sock_of(tk_fd_get(&fake.proc.files, (u64)got));
+	assert_int_equal(tk_opt_set(sock, SOL_SOCKET, SO_PEEK_OFF, &four, sizeof(four)),
+			 -EOPNOTSUPP);
+	sock->family = AF_UNIX;
+	assert_int_equal(tk_opt_set(sock, SOL_SOCKET, SO_PEEK_OFF, &four, sizeof(four)),
+			 -EOPNOTSUPP);
+	seen.may = 5;
+	assert_int_equal(write(theirs, "firstsecond", 11), 11);
+	assert_int_equal(receive((int)got, 100, 0), 5);
+	seen.inputs = 0;
+	assert_true(receive((int)got, 100, MSG_ERRQUEUE) < 0);
+	assert_true(seen.inputs > 0); /* who follows has been asked */
+	close(theirs);
+}
+
 /* Nothing is there to be held back: the end and errors are as ever, and nothing is hidden. */
 static void test_end_is_seen(void **state)
 {
@@ -548,6 +573,7 @@ int main(void)
 		TEST(test_options_stay_here),
 		TEST(test_options_of_connections_are_undone),
 		TEST(test_input_is_held_back),
+		TEST(test_nothing_leads_round_the_limit),
 		TEST(test_end_is_seen),
 		TEST(test_scattered_input_is_cut),
 		TEST(test_shutdown_and_splice),
