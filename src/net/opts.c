@@ -127,7 +127,7 @@ static int buffer_fit(struct tk_sock *sock, int name, int n)
 static bool peeks_from_the_start(const struct tk_sock *sock)
 {
 	return sock->gate || sock->follow.ops ||
-	       (sock->family != AF_UNIX && sock->type == SOCK_STREAM);
+	       (sock->family != AF_UNIX && tk_sock_is_stream(sock));
 }
 
 int tk_opt_set(struct tk_sock *sock, int level, int name, const void *value, socklen_t len)
