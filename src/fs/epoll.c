@@ -291,11 +291,12 @@ int tk_epoll_ctl(struct tk_epoll *epoll, int op, u32 fd, struct tk_file *target,
 	return 0;
 }
 
-int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max)
+int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max, u64 run)
 {
 	int n = epoll_wait(epoll->file.hostfd, events, max, 0);
 
 	epoll->alone = NULL;
+	epoll->run = run;
 	epoll->partly = false;
 	if (n < 0)
 		return -errno;

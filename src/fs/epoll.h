@@ -34,6 +34,7 @@ struct tk_epoll {
 	unsigned int n_items;
 	bool changed;		     /* @items may be different from those of the image */
 	const struct tk_file *alone; /* all that the last collection found; only compared */
+	u64 run;		     /* behind which of the program's runs that was */
 	bool partly; /* since the last collection a part of what is ready was told without one */
 	bool quiet;  /* frozen: no event was waiting */
 	struct tk_budget *host_fds; /* what second registrations of a file take from */
@@ -50,8 +51,11 @@ bool tk_epoll_can_watch(const struct tk_file *file);
 int tk_epoll_ctl(struct tk_epoll *epoll, int op, u32 fd, struct tk_file *target,
 		 const struct epoll_event *event);
 
-/* Up to @max events that are there now; a count or -errno. Never waits. */
-int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max);
+/*
+ * Up to @max events that are there now; a count or -errno. Never waits. @run: how often the program
+ * has run, as what was found is so until it runs again.
+ */
+int tk_epoll_collect(struct tk_epoll *epoll, struct epoll_event *events, int max, u64 run);
 
 /*
  * The program was told, by other means than collecting, of @file being ready for @events: have an

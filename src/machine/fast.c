@@ -115,8 +115,9 @@ static struct tk_epoll *find_epoll(const struct tk_fast *fast, const struct tk_f
 	return NULL;
 }
 
-static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
+static void give_epoll(struct tk_fast *fast, const struct tk_proc *proc)
 {
+	const struct tk_fdtable *files = &proc->files;
 	struct tk_given *given = fast->given;
 	struct tk_epoll *epoll = find_epoll(fast, files);
 	struct pollfd fd = {.events = POLLIN};
@@ -126,7 +127,8 @@ static void give_epoll(struct tk_fast *fast, const struct tk_fdtable *files)
 	fast->epoll = epoll;
 	given->quiet = given->may_tell = 0;
 	if (epoll && fast->listener)
-		given->quiet = epoll->alone == &fast->listener->file;
+		given->quiet =
+			epoll->alone == &fast->listener->file && epoll->run == proc->stats.exits;
 	if (!epoll)
 		return;
 	for (unsigned int i = 0; i < TK_MIN(files->size, (unsigned int)TK_FAST_FDS); i++)
@@ -295,34 +297,16 @@ static void give_program(struct tk_given *given, struct tk_task *task)
 	given->ids[TK_FAST_EGID] = proc->cred.egid;
 }
 
-/*
- * What a wait has found is so until a thread runs, whether anything is given to that or not. An
- * epoll object behind those that the shim knows is not asked there.
- */
-static void forget_looks(const struct tk_fdtable *files)
-{
-	for (unsigned int fd = 0; fd < TK_MIN(files->size, (unsigned int)TK_FAST_FDS); fd++) {
-		struct tk_epoll *epoll = tk_epoll_of(files->fds[fd].file);
-
-		if (epoll)
-			epoll->alone = NULL;
-	}
-}
-
 void tk_fast_give(struct tk_fast *fast, struct tk_task *task, const struct tk_clock *clock)
 {
 	struct tk_proc *proc = task->proc;
 	const struct tk_fdtable *files = &proc->files;
-	bool offered;
 
 	if (!fast->given || !proc->net.n_gates)
 		return;
-	offered = find_conn(fast, files) && give_conn(fast, files);
-	if (offered)
-		give_epoll(fast, files);
-	forget_looks(files);
-	if (!offered)
+	if (!find_conn(fast, files) || !give_conn(fast, files))
 		return;
+	give_epoll(fast, proc);
 	give_state(fast);
 	give_program(fast->given, task);
 	tk_fast_give_file(fast, proc, clock);

@@ -93,7 +93,7 @@ static long collect(struct tk_task *task, struct tk_epoll *epoll, gva_t out, int
 		events = malloc((size_t)max * sizeof(*events));
 	if (!events)
 		return -ENOMEM;
-	n = tk_epoll_collect(epoll, events, max);
+	n = tk_epoll_collect(epoll, events, max, task->proc->stats.exits);
 	if (n > 0 && tk_copy_out(task->proc->mm, out, events, (size_t)n * sizeof(*events)))
 		n = -EFAULT;
 	if (events != few)

@@ -96,7 +96,7 @@ static u32 events(void)
 {
 	struct tk_epoll *epoll = tk_epoll_of(tk_fd_get(&rig->fake.proc.files, (u64)rig->epoll));
 	struct epoll_event found[4];
-	int n = tk_epoll_collect(epoll, found, 4);
+	int n = tk_epoll_collect(epoll, found, 4, rig->fake.proc.stats.exits);
 	u32 told = 0;
 
 	for (int i = 0; i < n; i++)
@@ -383,6 +383,26 @@ static void a_look_is_for_the_next_run(void **state)
 	assert_false(rig->fast.given->quiet);
 }
 
+/* So it is of an epoll object that the shim did not know meanwhile. */
+static void a_look_is_for_the_next_run_everywhere(void **state)
+{
+	struct tk_fdtable *files = &rig->fake.proc.files;
+	struct tk_file *epoll = tk_fd_get(files, (u64)rig->epoll);
+
+	files->limit = TK_FAST_FDS + 1;
+	events();
+	assert_int_equal(tk_fd_install_at(files, tk_file_get(epoll), TK_FAST_FDS, false),
+			 TK_FAST_FDS);
+	assert_int_equal(tk_fd_close(files, (u64)rig->epoll), 0);
+	give();
+	settle(false, 0);
+	assert_int_equal(tk_fd_install_at(files, tk_file_get(epoll), (u64)rig->epoll, false),
+			 rig->epoll);
+	assert_int_equal(tk_fd_close(files, TK_FAST_FDS), 0);
+	give();
+	assert_false(rig->fast.given->quiet);
+}
+
 static void a_level_is_told_again(void **state)
 {
 	give();
@@ -424,6 +444,7 @@ int main(void)
 		UNIX_TEST(there_is_room),
 		UNIX_TEST(what_has_no_memory_is_not_given),
 		TEST(a_look_is_for_the_next_run),
+		TEST(a_look_is_for_the_next_run_everywhere),
 		TEST(a_level_is_told_again),
 		TEST(once_is_once),
 	};
