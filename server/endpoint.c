@@ -105,15 +105,16 @@ static int listen_on(const char *addr, const struct sockaddr *name, socklen_t le
 	return -1;
 }
 
-static bool somebody_listens(const struct sockaddr_un *name)
+/* Of a stream socket at which nobody listens. What answers otherwise may be in use. */
+static bool is_abandoned(const struct sockaddr_un *name)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool listens = fd >= 0 && (!connect(fd, (const struct sockaddr *)name, sizeof(*name)) ||
-				   errno == EAGAIN);
+	bool abandoned = fd >= 0 && connect(fd, (const struct sockaddr *)name, sizeof(*name)) &&
+			 errno == ECONNREFUSED;
 
 	if (fd >= 0)
 		close(fd);
-	return listens;
+	return abandoned;
 }
 
 static int open_unix(struct ks_endpoint *endpoint, const char *addr)
@@ -128,7 +129,7 @@ static int open_unix(struct ks_endpoint *endpoint, const char *addr)
 	name->sun_family = AF_UNIX;
 	strcpy(name->sun_path, path);
 	/* What an earlier kvmserver left behind. */
-	if (!lstat(path, &st) && S_ISSOCK(st.st_mode) && !somebody_listens(name))
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode) && is_abandoned(name))
 		unlink(path);
 	fd = listen_on(addr, (struct sockaddr *)name, sizeof(*name));
 	if (fd < 0)

@@ -104,6 +104,11 @@ def the_socket_of_another_is_not_taken():
         with c_server("--metrics", "unix:" + path):
             if "requests_total" not in metrics_of("unix:" + path)[1]:
                 raise Failed("what another left behind is in the way")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(directory + "/log")
+            got = command([suite.kvmserver, "-e", "--metrics=unix:%s/log" % directory, "run", "true"])
+            if b"log: Address already in use" not in got.err or not os.path.exists(directory + "/log"):
+                raise Failed(got.describe())
 
 
 @suite.test()
